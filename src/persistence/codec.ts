@@ -1,0 +1,196 @@
+/**
+ * What is inside a record's body: msgpack arrays, self-describing (no shared structures: a body must be readable
+ * alone, by every later version). New fields are added at the end of an array; readers take what is missing as absent.
+ */
+import { Packr } from 'msgpackr';
+import type { CommandId, Position, SequenceNumber } from '../core/ids.ts';
+
+const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: false, int64AsType: 'number' });
+
+/** One persisted event as it lies in a record. */
+export interface StoredEvent {
+  readonly type: string;
+  /** 1 + the number of upcasters its class had when it was written. */
+  readonly version: number;
+  /** Plain data, or undefined. */
+  readonly data: unknown;
+}
+
+/** Body of a `command` record: all that one command recorded. */
+export interface CommandBody {
+  readonly commandId: CommandId;
+  /** Hash of command and input where the caller chose the id; 0 where the id is unique by construction. */
+  readonly fingerprint: number;
+  readonly events: readonly StoredEvent[];
+  /** undefined for a command that returns nothing. */
+  readonly reply: unknown;
+  /** Outgoing tells, in the order the command made them. */
+  readonly tells: readonly OutgoingTell[];
+  /** Present on a delivery from another actor: whose tell this was. */
+  readonly delivery: TellMark | undefined;
+}
+
+/** A tell on its way: leaves its sender's outbox when the receiver has recorded it. */
+export interface OutgoingTell {
+  /** Counts this sender's tells, from 1. */
+  readonly number: number;
+  readonly type: string;
+  readonly id: string;
+  readonly command: string;
+  readonly input: unknown;
+}
+
+/** The highest tell of one sender that a receiver has recorded. */
+export interface TellMark {
+  readonly senderType: string;
+  readonly senderId: string;
+  readonly number: number;
+}
+
+/** One remembered command, so that a retry gets the recorded reply. */
+export interface RememberedCommand {
+  readonly commandId: CommandId;
+  readonly fingerprint: number;
+  /** Where its record is. */
+  readonly position: Position;
+  /** The record's time. */
+  readonly time: number;
+  /** The reply, once its record is hollow: `[]` for undefined, `[value]` otherwise. */
+  readonly reply: readonly unknown[] | undefined;
+}
+
+/** Body of a `snapshot` and of a `deleted` record: what must outlive the records before it. */
+export interface SnapshotBody {
+  /** The class's `snapshotVersion` (for durable state: its state version); snapshots of another version are skipped. */
+  readonly snapshotVersion: number;
+  readonly sequenceNumber: SequenceNumber;
+  /** undefined in a `deleted` record. */
+  readonly state: unknown;
+  readonly window: readonly RememberedCommand[];
+  /** The highest position evicted from the window; 0 if nothing ever was. */
+  readonly floor: Position;
+  /** The snapshot to fall back to; 0 if there is none. */
+  readonly previousSnapshot: Position;
+  /** The newest `deleted` record of this actor; history before it is not shown. 0 if there is none. */
+  readonly deletedAt: Position;
+  /** Tells that have not been acknowledged. */
+  readonly outbox: readonly OutgoingTell[];
+  readonly lastTellNumber: number;
+  /** High-water marks of senders, for deduplication. */
+  readonly marks: readonly TellMark[];
+}
+
+/** Body of an `epochStart` record. */
+export interface EpochStartBody {
+  readonly clusterId: string;
+  readonly owner: string;
+  readonly replicas: readonly string[];
+}
+
+/** Plain data as bytes. The caller has checked that it is plain (see `findNotPlain`). */
+export function encodeData(data: unknown): Buffer {
+  return packr.pack(data) as Buffer;
+}
+
+/** @throws Error if the bytes are not what {@link encodeData} made */
+export function decodeData(bytes: Uint8Array): unknown {
+  return packr.unpack(bytes);
+}
+
+export function encodeCommandBody(body: CommandBody): Buffer {
+  const events: unknown[] = [];
+  for (const event of body.events) {
+    events.push(event.data === undefined ? [event.type, event.version] : [event.type, event.version, event.data]);
+  }
+  const fields: unknown[] = [body.commandId, body.fingerprint, events];
+  const { tells, delivery } = body;
+  if (body.reply !== undefined || tells.length > 0 || delivery) fields.push(body.reply === undefined ? [] : [body.reply]);
+  if (tells.length > 0 || delivery) fields.push(tells.map((tell) => [tell.number, tell.type, tell.id, tell.command, ...wrap(tell.input)]));
+  if (delivery) fields.push([delivery.senderType, delivery.senderId, delivery.number]);
+  return encodeData(fields);
+}
+
+export function decodeCommandBody(bytes: Uint8Array): CommandBody {
+  const [commandId, fingerprint, events, reply, tells, delivery] = decodeData(bytes) as [
+    CommandId,
+    number,
+    [string, number, unknown][],
+    unknown[]?,
+    EncodedTell[]?,
+    EncodedMark?,
+  ];
+  return {
+    commandId,
+    fingerprint,
+    events: events.map(([type, version, data]) => ({ type, version, data })),
+    reply: reply?.[0],
+    tells: tells?.map(decodeTell) ?? [],
+    delivery: delivery && decodeMark(delivery),
+  };
+}
+
+export function encodeSnapshotBody(body: SnapshotBody): Buffer {
+  return encodeData([
+    body.snapshotVersion,
+    body.sequenceNumber,
+    wrap(body.state),
+    body.window.map((entry) => [entry.commandId, entry.fingerprint, entry.position, entry.time, ...(entry.reply ? [entry.reply] : [])]),
+    body.floor,
+    body.previousSnapshot,
+    body.deletedAt,
+    body.outbox.map((tell) => [tell.number, tell.type, tell.id, tell.command, ...wrap(tell.input)]),
+    body.lastTellNumber,
+    body.marks.map((mark) => [mark.senderType, mark.senderId, mark.number]),
+  ]);
+}
+
+export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
+  const [snapshotVersion, sequenceNumber, state, window, floor, previousSnapshot, deletedAt, outbox, lastTellNumber, marks] = decodeData(bytes) as [
+    number,
+    number,
+    unknown[],
+    [CommandId, number, number, number, unknown[]?][],
+    number,
+    number,
+    number,
+    EncodedTell[],
+    number,
+    EncodedMark[],
+  ];
+  return {
+    snapshotVersion,
+    sequenceNumber,
+    state: state[0],
+    window: window.map(([commandId, fingerprint, position, time, reply]) => ({ commandId, fingerprint, position, time, reply })),
+    floor,
+    previousSnapshot,
+    deletedAt,
+    outbox: outbox.map(decodeTell),
+    lastTellNumber,
+    marks: marks.map(decodeMark),
+  };
+}
+
+export function encodeEpochStartBody(body: EpochStartBody): Buffer {
+  return encodeData([body.clusterId, body.owner, body.replicas]);
+}
+
+export function decodeEpochStartBody(bytes: Uint8Array): EpochStartBody {
+  const [clusterId, owner, replicas] = decodeData(bytes) as [string, string, string[]];
+  return { clusterId, owner, replicas };
+}
+
+type EncodedTell = [number, string, string, string, unknown?];
+type EncodedMark = [string, string, number];
+
+function wrap(value: unknown): readonly unknown[] {
+  return value === undefined ? [] : [value];
+}
+
+function decodeTell([number, type, id, command, input]: EncodedTell): OutgoingTell {
+  return { number, type, id, command, input };
+}
+
+function decodeMark([senderType, senderId, number]: EncodedMark): TellMark {
+  return { senderType, senderId, number };
+}
