@@ -41,7 +41,10 @@ export function isActorTypeName(text: string): text is ActorTypeName {
 /** @throws GreenroomError `BAD_REQUEST` */
 export function parseActorTypeName(text: string): ActorTypeName {
   if (isActorTypeName(text)) return text;
-  throw new GreenroomError('BAD_REQUEST', `'${shorten(text)}' is not an actor type: a letter, then at most 63 letters, digits or _`);
+  throw new GreenroomError(
+    'BAD_REQUEST',
+    `'${shorten(text)}' is not an actor type: a letter, then at most 63 letters, digits or _`,
+  );
 }
 
 /** @throws GreenroomError `BAD_REQUEST`, saying which rule the id breaks */
@@ -54,7 +57,8 @@ export function parseActorId(text: string): ActorId {
 function whatIsWrongWithActorId(text: string): string | undefined {
   if (typeof text !== 'string') return `is a string, not ${typeof text}`;
   if (text.length === 0) return 'is not empty';
-  if (text.length > actorIdBytesMax || utf8Length(text) > actorIdBytesMax) return `has at most ${actorIdBytesMax} bytes of UTF-8`;
+  if (text.length > actorIdBytesMax || utf8Length(text) > actorIdBytesMax)
+    return `has at most ${actorIdBytesMax} bytes of UTF-8`;
   if (!text.isWellFormed()) return 'is well-formed Unicode (this one has a lone surrogate)';
   if (controlCharacter.test(text)) return 'has no control characters';
   if (text === '.' || text === '..') return "is not '.' or '..'";
@@ -68,13 +72,19 @@ function utf8Length(text: string): number {
 /** @throws GreenroomError `BAD_REQUEST` */
 export function parseNodeName(text: string): NodeName {
   if (nodeNamePattern.test(text)) return text as NodeName;
-  throw new GreenroomError('BAD_REQUEST', `'${shorten(text)}' is not a node name: a letter or digit, then at most 62 letters, digits, '.', '_' or '-'`);
+  throw new GreenroomError(
+    'BAD_REQUEST',
+    `'${shorten(text)}' is not a node name: a letter or digit, then at most 62 letters, digits, '.', '_' or '-'`,
+  );
 }
 
 /** @throws GreenroomError `BAD_REQUEST` */
 export function parseCommandId(text: string): CommandId {
   if (commandIdPattern.test(text)) return text as CommandId;
-  throw new GreenroomError('BAD_REQUEST', `'${shorten(text)}' is not an idempotency key: 1 to ${commandIdLengthMax} printable ASCII characters without spaces`);
+  throw new GreenroomError(
+    'BAD_REQUEST',
+    `'${shorten(text)}' is not an idempotency key: 1 to ${commandIdLengthMax} printable ASCII characters without spaces`,
+  );
 }
 
 function shorten(text: string): string {

@@ -61,7 +61,8 @@ function walk(value: unknown, known: unknown, depth: number): NotPlain | undefin
   for (const key in value as Record<string, unknown>) {
     const part = (value as Record<string, unknown>)[key];
     if (part === undefined) continue;
-    if (key === '__proto__') return { path: '.__proto__', problem: 'is a name that objects cannot carry safely; use another' };
+    if (key === '__proto__')
+      return { path: '.__proto__', problem: 'is a name that objects cannot carry safely; use another' };
     const found = walk(part, other?.[key], depth + 1);
     if (found) return { path: `${formatKey(key)}${found.path}`, problem: found.problem };
     if (!key.isWellFormed()) return wrong('has a key with a lone surrogate; use well-formed text');

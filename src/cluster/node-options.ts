@@ -1,0 +1,41 @@
+/** How a node is started: the same settings in a program (`startNode`), on the command line and in the configuration file. */
+import type { ActorClass } from '../actors/actor.ts';
+import type { Duration } from '../core/duration.ts';
+import type { Log } from '../core/log.ts';
+
+export interface NodeOptions {
+  /** The actor classes this node serves. */
+  readonly actors: readonly ActorClass[];
+  /** The node's name. Default: the one kept in the data directory, else `node-<port>`. */
+  readonly node?: string;
+  /** Where the cluster socket listens. Default `127.0.0.1`. */
+  readonly host?: string;
+  /** The cluster socket's port; 0 picks a free one. Default 7400. */
+  readonly port?: number;
+  /** Where HTTP listens. Default `host`. */
+  readonly httpHost?: string;
+  /** HTTP's port; 0 picks a free one; false serves no HTTP. Default 8400. */
+  readonly httpPort?: number | false;
+  /** The HTTP address told to others. Default: derived from host and port. */
+  readonly httpAdvertise?: string;
+  /** The data directory. Default `.greenroom/<node>`. */
+  readonly data?: string;
+  /** Copies of each shard's log; fixed at founding. Default 3; a single node keeps one. */
+  readonly replicas?: number;
+  /** Number of shards, 1 to 4,096; fixed at founding. Default 256. */
+  readonly shards?: number;
+  /** For classes that do not say. Default 2 m. */
+  readonly passivateAfter?: Duration;
+  /** Actors in memory at most; beyond it the least recently used leave. Default 100,000. */
+  readonly maxActive?: number;
+  /** How long a stop waits for commands in progress. Default 10 s. */
+  readonly shutdownGrace?: Duration;
+  /** Bearer tokens that may call; undefined: everyone may. */
+  readonly tokens?: readonly string[];
+  /** Foreign origins that browsers may call from. */
+  readonly corsOrigins?: readonly string[];
+  /** Deep-freezes state and messages, so that code that changes them fails at once. For development. */
+  readonly freeze?: boolean;
+  /** Diagnostics. Default: silent in a program, standard error on the command line. */
+  readonly log?: Log;
+}
