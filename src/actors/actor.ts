@@ -16,9 +16,15 @@ type Scalar = string | number | boolean | null | undefined;
 /** Deep readonly: what `this.state` and an event handler see. */
 export type Immutable<T> = T extends Scalar | Fn
   ? T
-  : T extends object
-    ? { readonly [K in keyof T]: Immutable<T[K]> }
-    : T;
+  : T extends readonly unknown[]
+    ? number extends T['length']
+      ? ImmutableArray<T[number]>
+      : { readonly [K in keyof T]: Immutable<T[K]> }
+    : T extends object
+      ? { readonly [K in keyof T]: Immutable<T[K]> }
+      : T;
+/** An interface, because the elements of a mapped array are resolved at once: a recursive type (any JSON) would never end. */
+export interface ImmutableArray<Element> extends ReadonlyArray<Immutable<Element>> {}
 
 declare const notPlain: unique symbol;
 /** Only JSON data may enter an event, a state, an input or a reply: no Date, bigint, Map, Set, function, promise. */
@@ -43,7 +49,13 @@ export type Plain<T> = unknown extends T
     ? T
     : T extends Exotic
       ? NotPlainData
-      : { [K in keyof T]: Plain<T[K]> };
+      : T extends readonly unknown[]
+        ? number extends T['length']
+          ? PlainArray<T[number]>
+          : { [K in keyof T]: Plain<T[K]> }
+        : { [K in keyof T]: Plain<T[K]> };
+/** See {@link ImmutableArray}. Readonly, so that parts of the state may go into an event. */
+export interface PlainArray<Element> extends ReadonlyArray<Plain<Element>> {}
 
 /** Standard Schema v1 (https://standardschema.dev), reduced to what is used. Validation must be synchronous: it runs in the mailbox's order. */
 export interface StandardSchema<In = unknown, Out = In> {
@@ -232,9 +244,12 @@ export interface DurableStateModel<State> extends PersistentActorOptions {
 /** Named, abstract and cast: an anonymous class here would give users TS4094 and TS4020 under `declaration: true`. */
 export type Head<Base, Model> = (abstract new () => Base) & { readonly model: Model };
 
+/** Refuses a state that is not plain data where the class is defined, and adds nothing otherwise. */
+export type PlainState<State> = [State] extends [Plain<State>] ? unknown : { readonly initialState: NotPlainData };
+
 /** The head of an event-sourced actor: `class Cart extends eventSourced({ initialState, events })`. */
 export function eventSourced<State, Events>(
-  model: EventSourcedModel<State, Events>,
+  model: EventSourcedModel<State, Events> & PlainState<State>,
 ): Head<EventSourcedActor<State, Events>, EventSourcedModel<State, Events>> {
   abstract class Base extends EventSourcedActor<State, Events> {
     static readonly model = model;
@@ -244,7 +259,7 @@ export function eventSourced<State, Events>(
 
 /** The head of an actor that keeps only its latest state: `class Stock extends durableState({ initialState })`. */
 export function durableState<State>(
-  model: DurableStateModel<State>,
+  model: DurableStateModel<State> & PlainState<State>,
 ): Head<DurableStateActor<State>, DurableStateModel<State>> {
   abstract class Base extends DurableStateActor<State> {
     static readonly model = model;
@@ -286,8 +301,10 @@ export interface OneInputOnly {
 }
 type Command<F> = F extends (...args: infer P) => infer R
   ? P extends readonly [unknown?]
-    ? Awaited<R> extends void | Plain<Awaited<R>>
-      ? (...input: P) => Promise<Awaited<R>>
+    ? P extends Plain<P>
+      ? Awaited<R> extends void | Plain<Awaited<R>>
+        ? (...input: P) => Promise<Awaited<R>>
+        : NotPlainData
       : NotPlainData
     : OneInputOnly
   : never;

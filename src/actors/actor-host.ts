@@ -1,0 +1,701 @@
+/**
+ * The actor host: all actors that are in memory on one node, and the turns they take.
+ *
+ * Work goes through one run queue, drained in slices so that I/O and timers always get their turn. The host does no
+ * I/O of its own: shards' logs, clock, randomness and diagnostics are handed in, and the simulator hands in others.
+ */
+import type { Clock } from '../core/clock.ts';
+import { assert } from '../core/assert.ts';
+import { type ErrorCode, GreenroomError, Rejection } from '../core/errors.ts';
+import { actorHash, textHash } from '../core/hash.ts';
+import { type ActorId, type CommandId, type Position, parseActorId, type ShardId } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import { canonicalJson, deepFreeze, findNotPlain } from '../core/plain-data.ts';
+import { type Random, randomName } from '../core/random.ts';
+import type { OutgoingTell } from '../persistence/codec.ts';
+import type { ActorClass } from './actor.ts';
+import { Activation } from './activation.ts';
+import { closesCycle } from './ask-cycle.ts';
+import { type ActorDefinition, actorTypeName, type CommandDefinition, reservedNames } from './definition.ts';
+import { type Caller, Envelope, nobody } from './envelope.ts';
+import { IdleList } from './idle-list.ts';
+import {
+  backoffMaxMs,
+  backoffMinMs,
+  heapPressureRatio,
+  mailboxLengthMax,
+  passivationsPerSweepMax,
+  queuedPerNodeMax,
+  recoveriesMax,
+  sliceMs,
+  sweepEveryMs,
+} from './limits.ts';
+import type { Mailbox } from './mailbox.ts';
+import { type Delivery, Outbox } from './outbox.ts';
+import type { PendingAppend } from './pending-append.ts';
+import { type RefTarget, tellRef, untypedRef } from './refs.ts';
+import { assignedIdPrefix } from './remembered-keys.ts';
+import { retirable, retirableUntil } from './retirement.ts';
+import type { ShardLog } from './shard-log.ts';
+import { Supervision } from './supervision.ts';
+import type { Turn } from './turn.ts';
+
+export interface ActorHostOptions {
+  readonly definitions: readonly ActorDefinition[];
+  readonly shardCount: number;
+  /** The log of a shard this node owns; undefined if it does not. */
+  readonly shardLog: (shard: ShardId) => ShardLog | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Actors in memory at most; beyond it the least recently used leave. */
+  readonly maxActive: number;
+  /** Deep-freeze everything that user code sees. */
+  readonly freeze: boolean;
+  /** Share of the heap limit in use, 0 to 1. */
+  readonly heapUsed?: () => number;
+}
+
+/** Counts since the host was made. */
+export interface HostMetrics {
+  commands: number;
+  rejections: number;
+  failures: number;
+  replayedAnswers: number;
+  recordsCommitted: number;
+  snapshots: number;
+  activations: number;
+  eventsReplayed: number;
+  passivations: number;
+  overloads: number;
+  tellsDelivered: number;
+  tellsRefused: number;
+  /** Wake latency, cumulative: see `wakeBucketsMs`. */
+  readonly wakeCounts: number[];
+  wakeMsSum: number;
+}
+
+export const wakeBucketsMs = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1_000] as const;
+
+/** What a caller outside the actors sends. */
+export interface OutsideCommand {
+  readonly type: string;
+  readonly id: ActorId;
+  readonly command: string;
+  readonly input: unknown;
+  readonly caller: Caller;
+  readonly timeoutMs: number;
+  readonly commandId?: CommandId | undefined;
+  readonly since?: number | undefined;
+}
+
+const askTimeoutMs = 30_000;
+/** Turns between two looks at the clock. */
+const turnsPerLook = 32;
+const deletion: CommandDefinition = { name: 'delete', run: () => undefined, schema: undefined };
+
+export class ActorHost implements RefTarget {
+  readonly clock: Clock;
+  readonly diagnostics: Log;
+  readonly freezes: boolean;
+  readonly supervision: Supervision;
+  readonly metrics: HostMetrics = {
+    commands: 0,
+    rejections: 0,
+    failures: 0,
+    replayedAnswers: 0,
+    recordsCommitted: 0,
+    snapshots: 0,
+    activations: 0,
+    eventsReplayed: 0,
+    passivations: 0,
+    overloads: 0,
+    tellsDelivered: 0,
+    tellsRefused: 0,
+    wakeCounts: wakeBucketsMs.map(() => 0),
+    wakeMsSum: 0,
+  };
+  /** Monotonic time of the current slice: cheap, and at most a slice old. */
+  nowMs: number;
+  /** Commands in mailboxes. */
+  queued = 0;
+
+  readonly #options: ActorHostOptions;
+  readonly #types = new Map<string, ActorHome>();
+  readonly #session: string;
+  #commandCounter = 0;
+  #ready: Activation[] = [];
+  #isDraining = false;
+  #drainIsDue = false;
+  #sliceEndsMs = 0;
+  #turnsUntilLook = turnsPerLook;
+  /** Waits for something outside the run queue: an async turn, a hook. */
+  readonly #busy = new Set<Activation>();
+  #recovering = 0;
+  #awaitingRecovery: Activation[] = [];
+  #active = 0;
+  #cancelSweep: (() => void) | undefined;
+  #sweeps = 0;
+  #stopReason: string | undefined;
+  readonly #commitListeners = new Map<string, Set<() => void>>();
+
+  constructor(options: ActorHostOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    this.diagnostics = options.log;
+    this.freezes = options.freeze;
+    this.supervision = new Supervision(options.random);
+    this.#session = `${assignedIdPrefix}${randomName(options.random, 10)}.`;
+    this.nowMs = options.clock.monotonicMs();
+    for (const definition of options.definitions) {
+      if (this.#types.has(definition.name)) {
+        throw new GreenroomError('BAD_REQUEST', `two actor classes are named '${definition.name}'; give one of them another name`);
+      }
+      this.#types.set(definition.name, { definition, activations: new Map(), idle: new IdleList(definition.passivateAfterMs) });
+    }
+  }
+
+  start(): void {
+    this.#scheduleSweep();
+  }
+
+  /** Refuses new commands from outside; what runs goes on. */
+  stopAdmitting(reason: string): void {
+    this.#stopReason = reason;
+  }
+
+  /** Stops looking at time. */
+  close(): void {
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+  }
+
+  get activeCount(): number {
+    return this.#active;
+  }
+
+  /** Nothing runs, waits or is in flight. */
+  get isQuiet(): boolean {
+    if (this.queued > 0 || this.#busy.size > 0 || this.#ready.length > 0) return false;
+    for (const home of this.#types.values()) {
+      for (const activation of home.activations.values()) if (activation.pendingAppends > 0) return false;
+    }
+    return true;
+  }
+
+  get definitions(): readonly ActorDefinition[] {
+    return this.#options.definitions;
+  }
+
+  // ---- looking up -------------------------------------------------------------------------------------------
+
+  home(type: string): ActorHome {
+    const home = this.#types.get(type);
+    if (home) return home;
+    throw new GreenroomError('UNKNOWN_ACTOR_TYPE', `there is no actor type '${type}' here; there are ${[...this.#types.keys()].join(', ') || 'none'}`);
+  }
+
+  /** @throws GreenroomError `UNKNOWN_ACTOR_TYPE`, `UNKNOWN_COMMAND` */
+  definitionOf(type: string, command: string): CommandDefinition {
+    const { definition } = this.home(type);
+    const found = definition.commands.get(command);
+    if (found) return found;
+    throw new GreenroomError('UNKNOWN_COMMAND', `${type} has no command '${command}'; it has ${[...definition.commands.keys()].join(', ') || 'none'}`);
+  }
+
+  shardOf(hash: number): ShardId {
+    return hash % this.#options.shardCount;
+  }
+
+  /** A ref whose calls go through `target`. @throws GreenroomError `BAD_REQUEST` for a bad id */
+  refFor(target: RefTarget, type: string | (abstract new () => object), id: string): object {
+    const actorId = parseActorId(id);
+    const name = typeof type === 'string' ? type : actorTypeName(type as ActorClass);
+    const home = this.#types.get(name);
+    if (home) return new home.definition.refs(target, actorId);
+    return untypedRef(target, name, actorId, (command) => reservedNames.has(command) || command.startsWith('_'));
+  }
+
+  /** `ref`'s commands, sent from outside without waiting: in order, at most once. */
+  tell(ref: object): object {
+    return tellRef(ref, (type, id, command, input) => {
+      this.send({ type, id: id as ActorId, command, input, caller: nobody, timeoutMs: askTimeoutMs });
+    });
+  }
+
+  // ---- commands in ------------------------------------------------------------------------------------------
+
+  ask(type: string, id: string, command: string, input: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.send({ type, id: id as ActorId, command, input, caller: new PromiseCaller(resolve, reject), timeoutMs: askTimeoutMs });
+    });
+  }
+
+  /** Sends a command; every outcome goes to its caller. */
+  send(request: OutsideCommand): void {
+    const { commandId = '', since = -1, caller } = request;
+    let envelope: Envelope | undefined;
+    try {
+      const command = this.definitionOf(request.type, request.command);
+      const input = this.#checkInput(request.type, request.command, request.input);
+      const fingerprint = commandId === '' || commandId.startsWith(assignedIdPrefix) ? 0 : textHash(`${request.command} ${canonicalJson(input)}`);
+      const deadlineMs = this.clock.monotonicMs() + request.timeoutMs;
+      envelope = new Envelope(command, input, caller, deadlineMs, commandId, fingerprint, since);
+      if (this.#stopReason !== undefined) throw new GreenroomError('UNAVAILABLE', this.#stopReason, { retryAfterMs: 1_000 });
+      this.#deliver(this.home(request.type), request.id, envelope);
+    } catch (error) {
+      this.#refuse(envelope ?? new Envelope(deletion, undefined, caller, 0), error);
+    }
+  }
+
+  /** Deletes an actor, in its mailbox's order. */
+  sendDeletion(type: string, id: ActorId, caller: Caller, timeoutMs: number): void {
+    const envelope = new Envelope(deletion, undefined, caller, this.clock.monotonicMs() + timeoutMs, '', 0, -1, undefined, 'delete');
+    try {
+      this.#deliver(this.home(type), id, envelope);
+    } catch (error) {
+      this.#refuse(envelope, error);
+    }
+  }
+
+  /** An ask from inside a command: a child of its turn. */
+  askFromTurn(turn: Turn, type: string, id: string, command: string, input: unknown): Promise<unknown> {
+    const home = this.home(type);
+    const definition = this.definitionOf(type, command);
+    const checked = this.#checkInput(type, command, input);
+    const target = this.#activate(home, id as ActorId);
+    if (closesCycle(turn.activation, target)) {
+      const waiter = turn.activation;
+      throw new GreenroomError(
+        'ASK_CYCLE',
+        `${waiter.definition.name}/${waiter.id} asks ${type}/${id}, which waits for it: use tell where no answer is needed, or let one of them go first`,
+      );
+    }
+    turn.asks += 1;
+    const parent = turn.envelope;
+    let commandId = '';
+    if (parent) {
+      if (parent.commandId === '') parent.commandId = this.nextCommandId();
+      commandId = childId(parent.commandId, turn.asks, `${type}/${id}.${command}`);
+    }
+    const deadlineMs = Math.min(parent?.deadlineMs ?? Number.POSITIVE_INFINITY, this.clock.monotonicMs() + askTimeoutMs);
+    const fingerprint = commandId === '' ? 0 : textHash(`${command} ${canonicalJson(checked)}`);
+    turn.waitingOn ??= [];
+    turn.waitingOn.push(target);
+    return new Promise((resolve, reject) => {
+      const envelope = new Envelope(definition, checked, new TurnCaller(turn, target, resolve, reject), deadlineMs, commandId, fingerprint);
+      this.#enqueue(target, envelope);
+    });
+  }
+
+  /** Commands that arrived while their actor left memory. */
+  deliverAgain(definition: ActorDefinition, id: ActorId, mailbox: Mailbox): void {
+    const home = this.home(definition.name);
+    for (const envelope of mailbox) {
+      try {
+        this.#deliver(home, id, envelope);
+      } catch (error) {
+        this.#refuse(envelope, error);
+      }
+    }
+  }
+
+  #checkInput(type: string, command: string, input: unknown): unknown {
+    const wrong = findNotPlain(input);
+    if (wrong) throw new GreenroomError('INVALID_INPUT', `the input of ${type}.${command}${wrong.path} ${wrong.problem}`);
+    return this.frozen(input);
+  }
+
+  #deliver(home: ActorHome, id: ActorId, envelope: Envelope): void {
+    this.#enqueue(this.#activate(home, id), envelope);
+  }
+
+  #enqueue(activation: Activation, envelope: Envelope): void {
+    if (activation.mailboxLength >= mailboxLengthMax) {
+      this.#refuse(envelope, new GreenroomError('OVERLOADED', `${mailboxLengthMax} commands wait for this actor already`, { retryAfterMs: 200 }));
+    } else if (this.queued >= queuedPerNodeMax) {
+      this.#refuse(envelope, new GreenroomError('OVERLOADED', `${queuedPerNodeMax} commands wait on this node already`, { retryAfterMs: 500 }));
+    } else {
+      this.queued += 1;
+      activation.receive(envelope);
+    }
+  }
+
+  #refuse(envelope: Envelope, error: unknown): void {
+    const answer = error instanceof GreenroomError ? error : new GreenroomError('COMMAND_FAILED', String(error), { cause: error });
+    if (answer.code === 'OVERLOADED') this.metrics.overloads += 1;
+    envelope.fail(answer);
+  }
+
+  /** The actor in memory; it is woken if it sleeps. @throws GreenroomError if it cannot be now */
+  #activate(home: ActorHome, id: ActorId): Activation {
+    const known = home.activations.get(id);
+    if (known) {
+      if (known.phase === 'failed') throw this.refusalFor(home.definition.name, id) ?? new GreenroomError('UNAVAILABLE', 'the actor is being restarted', { retryAfterMs: 100 });
+      return known;
+    }
+    const refusal = this.refusalFor(home.definition.name, id);
+    if (refusal) throw refusal;
+    const hash = actorHash(home.definition.name, id);
+    const log = home.definition.memory ? this.#options.shardLog(this.shardOf(hash)) : undefined;
+    if (home.definition.memory && !log) {
+      throw new GreenroomError('UNAVAILABLE', `shard ${this.shardOf(hash)} is not served here now`, { retryAfterMs: 100 });
+    }
+    const activation = new Activation(this, home.definition, id, hash, log);
+    home.activations.set(id, activation);
+    this.#active += 1;
+    if (!log) activation.phase = 'ready';
+    else if (this.#recovering < recoveriesMax) {
+      this.#recovering += 1;
+      this.schedule(activation);
+    } else this.#awaitingRecovery.push(activation);
+    if (this.#active > this.#options.maxActive) this.#passivateLeastRecent(this.#active - this.#options.maxActive);
+    return activation;
+  }
+
+  /** Why an actor cannot be woken now; undefined if it can be tried. */
+  refusalFor(type: string, id: string): GreenroomError | undefined {
+    const standing = this.supervision.standing(type, id, this.clock.monotonicMs());
+    switch (standing.type) {
+      case 'fine':
+        return undefined;
+      case 'backingOff':
+        return new GreenroomError('UNAVAILABLE', `${type}/${id} cannot recover: ${standing.reason}`, { retryAfterMs: Math.ceil(standing.retryAfterMs) });
+      case 'quarantined':
+        return new GreenroomError('QUARANTINED', `${type}/${id} is quarantined: ${standing.reason}. Mend the cause, then resume it`, { retryAfterMs: 30_000 });
+    }
+  }
+
+  // ---- the run queue ----------------------------------------------------------------------------------------
+
+  schedule(activation: Activation): void {
+    if (activation.isScheduled) return;
+    activation.isScheduled = true;
+    this.#ready.push(activation);
+    if (this.#isDraining || this.#drainIsDue) return;
+    this.#drainIsDue = true;
+    queueMicrotask(this.#drain);
+  }
+
+  readonly #isOver = (): boolean => {
+    this.#turnsUntilLook -= 1;
+    if (this.#turnsUntilLook > 0) return false;
+    this.#turnsUntilLook = turnsPerLook;
+    this.nowMs = this.clock.monotonicMs();
+    return this.nowMs >= this.#sliceEndsMs;
+  };
+
+  readonly #drainFresh = (): void => {
+    this.#sliceEndsMs = this.clock.monotonicMs() + sliceMs;
+    this.#drain();
+  };
+
+  readonly #drain = (): void => {
+    this.#drainIsDue = false;
+    this.#isDraining = true;
+    this.nowMs = this.clock.monotonicMs();
+    let next = 0;
+    let isOver = false;
+    while (next < this.#ready.length && !isOver) {
+      const activation = this.#ready[next]!;
+      next += 1;
+      activation.isScheduled = false;
+      if (activation.run(this.#isOver)) this.schedule(activation);
+      isOver = this.#isOver();
+    }
+    this.#ready = next === this.#ready.length ? [] : this.#ready.slice(next);
+    this.#isDraining = false;
+    if (this.#ready.length === 0) return;
+    // The slice is over: whatever I/O waits comes first.
+    this.#drainIsDue = true;
+    this.clock.defer(this.#drainFresh);
+  };
+
+  // ---- what activations report ------------------------------------------------------------------------------
+
+  recovered(activation: Activation, tookMs: number): void {
+    this.metrics.activations += 1;
+    this.metrics.eventsReplayed += activation.memory.eventsReplayed;
+    this.metrics.wakeMsSum += tookMs;
+    for (let i = 0; i < wakeBucketsMs.length; i++) {
+      if (tookMs <= wakeBucketsMs[i]!) this.metrics.wakeCounts[i]! += 1;
+    }
+    if (!activation.definition.hasActivateHook) this.supervision.clear(activation.definition.name, activation.id);
+    this.#recoveryEnded();
+  }
+
+  #recoveryEnded(): void {
+    this.#recovering -= 1;
+    const next = this.#awaitingRecovery.shift();
+    if (!next) return;
+    this.#recovering += 1;
+    this.schedule(next);
+  }
+
+  becameBusy(activation: Activation): void {
+    this.#busy.add(activation);
+  }
+
+  noLongerBusy(activation: Activation): void {
+    this.#busy.delete(activation);
+  }
+
+  becameIdle(activation: Activation): void {
+    this.home(activation.definition.name).idle.touch(activation, this.nowMs);
+    if (this.#active > this.#options.maxActive) this.#passivateLeastRecent(this.#active - this.#options.maxActive);
+  }
+
+  /** An activation is out of memory. */
+  left(activation: Activation): void {
+    const home = this.home(activation.definition.name);
+    assert(home.activations.get(activation.id) === activation, 'an actor leaves memory once');
+    home.activations.delete(activation.id);
+    home.idle.remove(activation);
+    this.#busy.delete(activation);
+    this.#active -= 1;
+    this.metrics.passivations += 1;
+  }
+
+  /** A failed recovery gives its place to the next one. */
+  recoveryAbandoned(): void {
+    this.#recoveryEnded();
+  }
+
+  recordCommitted(activation: Activation, pending: PendingAppend): void {
+    this.metrics.recordsCommitted += 1;
+    if (!pending.hasEvents || this.#commitListeners.size === 0) return;
+    const listeners = this.#commitListeners.get(`${activation.definition.name}/${activation.id}`);
+    if (listeners) for (const listener of [...listeners]) listener();
+  }
+
+  /** Calls `listener` after each commit of events of one actor; returns what ends it. */
+  onCommit(type: string, id: string, listener: () => void): () => void {
+    const key = `${type}/${id}`;
+    let listeners = this.#commitListeners.get(key);
+    if (!listeners) {
+      listeners = new Set();
+      this.#commitListeners.set(key, listeners);
+    }
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#commitListeners.delete(key);
+    };
+  }
+
+  /** What a throw in a command becomes for its caller. */
+  outcomeOfThrow(activation: Activation, turn: Turn, error: unknown): GreenroomError | Rejection {
+    if (error instanceof Rejection) {
+      const wrong = findNotPlain(error.details);
+      if (!wrong && typeof error.code === 'string') {
+        this.metrics.rejections += 1;
+        return error;
+      }
+      error = new TypeError(`the details of the rejection${wrong?.path ?? ''} ${wrong?.problem ?? 'have no code'}`);
+    }
+    if (error instanceof GreenroomError) {
+      if (passesThrough.has(error.code)) return error;
+      if (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED' || error.code === 'QUARANTINED') {
+        return turn.askCommitted
+          ? new GreenroomError('OUTCOME_UNKNOWN', `an actor it asked answered ${error.code} after another had recorded its part: ${error.message}`, { cause: error })
+          : error;
+      }
+    }
+    this.metrics.failures += 1;
+    const { definition, id } = activation;
+    const name = `${definition.name}.${turn.envelope?.command.name}`;
+    activation.diagnostics.warn(`${name} failed; nothing of it was kept`, { id, error });
+    const message = error instanceof Error ? error.message : String(error);
+    return error instanceof GreenroomError && error.code === 'COMMAND_FAILED'
+      ? error
+      : new GreenroomError('COMMAND_FAILED', `${name} failed: ${message}`, { cause: error });
+  }
+
+  refusedDelivery(activation: Activation, envelope: Envelope, answer: GreenroomError | Rejection): void {
+    this.metrics.tellsRefused += 1;
+    const { senderType, senderId, number } = envelope.delivery!;
+    activation.diagnostics.warn('a tell was refused; it is not sent again', {
+      from: `${senderType}/${senderId}`,
+      number,
+      command: envelope.command.name,
+      code: answer.code,
+      reason: answer.message,
+    });
+  }
+
+  /** Deletes the bodies of an actor's records from `from` back, as far as its class keeps none of them. */
+  retireHistory(activation: Activation, from: Position, isDeletion: boolean): void {
+    const log = activation.log!;
+    const untilTime = retirableUntil(activation, isDeletion, this.clock.wallMs());
+    const step = (at: Position) => {
+      const { positions, next } = retirable(activation, at, untilTime);
+      const goOn = () => {
+        if (next > 0) this.clock.defer(() => step(next));
+      };
+      if (positions.length === 0) goOn();
+      else log.hollow(positions, { durable: goOn, failed: () => {} });
+    };
+    if (from > 0) this.clock.defer(() => step(from));
+  }
+
+  frozen<T>(value: T): T {
+    return this.freezes ? deepFreeze(value) : value;
+  }
+
+  nextCommandId(): string {
+    this.#commandCounter += 1;
+    return this.#session + this.#commandCounter.toString(36);
+  }
+
+  // ---- tells ------------------------------------------------------------------------------------------------
+
+  sendTells(sender: Activation, tells: readonly OutgoingTell[]): void {
+    sender.outbox ??= new Outbox();
+    for (const delivery of sender.outbox.add(tells)) this.#sendTell(sender, delivery);
+  }
+
+  #sendTell(sender: Activation, delivery: Delivery): void {
+    const { tell, previous } = delivery;
+    const caller: Caller = {
+      replied: () => {
+        this.metrics.tellsDelivered += 1;
+        this.#tellDone(sender, tell);
+      },
+      failed: (error) => {
+        if (!(error instanceof GreenroomError) || !error.retryable) this.#tellDone(sender, tell);
+        else this.#pauseTells(sender, delivery);
+      },
+    };
+    try {
+      const command = this.definitionOf(tell.type, tell.command);
+      const mark = { senderType: sender.definition.name, senderId: sender.id, number: tell.number, previous };
+      const deadlineMs = this.clock.monotonicMs() + askTimeoutMs;
+      const envelope = new Envelope(command, this.frozen(tell.input), caller, deadlineMs, '', 0, -1, mark);
+      this.#deliver(this.home(tell.type), tell.id as ActorId, envelope);
+    } catch (error) {
+      this.#refuse(new Envelope(deletion, undefined, caller, 0), error);
+    }
+  }
+
+  #tellDone(sender: Activation, tell: OutgoingTell): void {
+    sender.outbox?.acknowledge(tell);
+    if (sender.outbox?.length === 0) {
+      sender.outbox = undefined;
+      if (sender.isIdle) this.schedule(sender);
+    }
+  }
+
+  #pauseTells(sender: Activation, delivery: Delivery): void {
+    const failures = sender.outbox?.fail(delivery);
+    if (failures === undefined) return;
+    const pauseMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** (failures - 1)) * (0.5 + this.#options.random.next() / 2);
+    this.clock.schedule(pauseMs, () => {
+      for (const again of sender.outbox?.resume(delivery.tell) ?? []) this.#sendTell(sender, again);
+    });
+  }
+
+  // ---- time and memory --------------------------------------------------------------------------------------
+
+  #scheduleSweep(): void {
+    this.#cancelSweep = this.clock.schedule(sweepEveryMs, () => {
+      this.sweep();
+      this.#scheduleSweep();
+    });
+  }
+
+  /** Time-outs, idle actors, memory pressure. */
+  sweep(): void {
+    this.nowMs = this.clock.monotonicMs();
+    for (const activation of [...this.#busy]) activation.sweep(this.nowMs);
+    let budget = passivationsPerSweepMax;
+    for (const { idle } of this.#types.values()) {
+      for (let oldest = idle.oldest; oldest && budget > 0; oldest = idle.oldest) {
+        if (this.nowMs - oldest.lastUsedMs < idle.passivateAfterMs) break;
+        this.#passivateIfIdle(idle, oldest);
+        budget -= 1;
+      }
+    }
+    this.#sweeps += 1;
+    if (this.#sweeps % 10 === 0 && this.#options.heapUsed && this.#options.heapUsed() > heapPressureRatio) {
+      const count = Math.ceil(this.#active / 10);
+      this.diagnostics.warn('the heap is nearly full; the least recently used actors leave memory', { actors: count });
+      this.#passivateLeastRecent(count);
+    }
+  }
+
+  #passivateIfIdle(idle: IdleList, activation: Activation): void {
+    if (activation.isIdle) activation.beginPassivation();
+    else idle.remove(activation);
+  }
+
+  /** Takes `count` idle actors out of memory, least recently used first, over all types. */
+  #passivateLeastRecent(count: number): void {
+    for (let left = count; left > 0; left--) {
+      let least: { idle: IdleList; activation: Activation } | undefined;
+      for (const { idle } of this.#types.values()) {
+        const activation = idle.oldest;
+        if (activation && (!least || activation.lastUsedMs < least.activation.lastUsedMs)) least = { idle, activation };
+      }
+      if (!least) return;
+      this.#passivateIfIdle(least.idle, least.activation);
+    }
+  }
+}
+
+/** All actors of one type in memory. */
+export interface ActorHome {
+  readonly definition: ActorDefinition;
+  readonly activations: Map<string, Activation>;
+  readonly idle: IdleList;
+}
+
+/** Codes that a nested ask may hand through to the caller of the command that asked. */
+const passesThrough: ReadonlySet<ErrorCode> = new Set(['ASK_CYCLE', 'ASK_AFTER_PERSIST', 'OUTCOME_UNKNOWN', 'INVALID_INPUT']);
+
+class PromiseCaller implements Caller {
+  readonly #resolve: (reply: unknown) => void;
+  readonly #reject: (error: Error) => void;
+  constructor(resolve: (reply: unknown) => void, reject: (error: Error) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+  replied(reply: unknown): void {
+    this.#resolve(reply);
+  }
+  failed(error: Error): void {
+    this.#reject(error);
+  }
+}
+
+class TurnCaller implements Caller {
+  readonly #turn: Turn;
+  readonly #target: Activation;
+  readonly #resolve: (reply: unknown) => void;
+  readonly #reject: (error: Error) => void;
+  constructor(turn: Turn, target: Activation, resolve: (reply: unknown) => void, reject: (error: Error) => void) {
+    this.#turn = turn;
+    this.#target = target;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+  replied(reply: unknown, envelope: Envelope): void {
+    this.#ended();
+    if (envelope.recorded) this.#turn.askCommitted = true;
+    this.#resolve(reply);
+  }
+  failed(error: Error): void {
+    this.#ended();
+    this.#reject(error);
+  }
+  #ended(): void {
+    const open = this.#turn.waitingOn!;
+    open.splice(open.indexOf(this.#target), 1);
+  }
+}
+
+/** The id of an ask made inside a command: the same whenever the command runs again. */
+function childId(parentId: string, ordinal: number, target: string): string {
+  const id = `${parentId}>${ordinal}.${textHash(target).toString(36)}`;
+  if (id.length <= 100) return id;
+  return `>${textHash(id).toString(36)}${textHash(`${id}.`).toString(36)}`;
+}

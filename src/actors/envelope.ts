@@ -1,0 +1,82 @@
+/** A command on its way to an actor, with what it takes to answer its caller exactly once. */
+import type { GreenroomError, Rejection } from '../core/errors.ts';
+import type { Position } from '../core/ids.ts';
+import type { TellMark } from '../persistence/codec.ts';
+import type { CommandDefinition } from './definition.ts';
+
+/** A tell's mark with the one before it to the same receiver (see outbox.ts). */
+export interface DeliveryMark extends TellMark {
+  /** 0 if there is nothing to wait for. */
+  readonly previous: number;
+}
+
+/** Whoever waits for an answer. */
+export interface Caller {
+  replied(reply: unknown, envelope: Envelope): void;
+  failed(error: GreenroomError | Rejection, envelope: Envelope): void;
+}
+
+/** For tells from outside: nobody waits. */
+export const nobody: Caller = { replied() {}, failed() {} };
+
+/** What an envelope asks for: a command of the class, or one of the runtime's own. */
+export type EnvelopeKind = 'command' | 'delete';
+
+export class Envelope {
+  readonly kind: EnvelopeKind;
+  readonly command: CommandDefinition;
+  readonly input: unknown;
+  readonly caller: Caller;
+  /** Empty until something is recorded, where the runtime assigns the id. */
+  commandId: string;
+  /** Hash of command and input, for ids that callers choose; else 0. */
+  readonly fingerprint: number;
+  /** A retry: the position of the shard known before the first attempt. −1: not known to be a retry. */
+  readonly since: Position;
+  /** On the node's monotonic clock. */
+  readonly deadlineMs: number;
+  /** Whose tell this is. */
+  readonly delivery: DeliveryMark | undefined;
+
+  answered = false;
+  /** Set with the answer: it is the recorded one of an earlier attempt. */
+  replayed = false;
+  /** Set with the answer: something was recorded (so a parent that asked has to be recorded, too). */
+  recorded = false;
+  /** Set if this envelope woke the actor. */
+  woke: { tookMs: number; eventsReplayed: number } | undefined = undefined;
+
+  constructor(
+    command: CommandDefinition,
+    input: unknown,
+    caller: Caller,
+    deadlineMs: number,
+    commandId = '',
+    fingerprint = 0,
+    since: Position = -1,
+    delivery?: DeliveryMark,
+    kind: EnvelopeKind = 'command',
+  ) {
+    this.kind = kind;
+    this.command = command;
+    this.input = input;
+    this.caller = caller;
+    this.deadlineMs = deadlineMs;
+    this.commandId = commandId;
+    this.fingerprint = fingerprint;
+    this.since = since;
+    this.delivery = delivery;
+  }
+
+  reply(reply: unknown): void {
+    if (this.answered) return;
+    this.answered = true;
+    this.caller.replied(reply, this);
+  }
+
+  fail(error: GreenroomError | Rejection): void {
+    if (this.answered) return;
+    this.answered = true;
+    this.caller.failed(error, this);
+  }
+}

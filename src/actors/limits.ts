@@ -1,0 +1,40 @@
+/** Every bound of the actor runtime, with what happens beyond it. */
+
+/** Commands waiting for one actor. Beyond: `OVERLOADED`. */
+export const mailboxLengthMax = 10_000;
+/** Commands waiting on one node. Beyond: `OVERLOADED`. */
+export const queuedPerNodeMax = 200_000;
+/** Events and tells of one command. Beyond: `COMMAND_FAILED`. */
+export const eventsPerCommandMax = 1_000;
+/** A reply beside events. Beyond: `COMMAND_FAILED`. */
+export const recordedReplyBytesMax = 64 * 1024;
+/** The body of one record. Beyond: `COMMAND_FAILED`; a snapshot beyond it is not taken. */
+export const recordBytesMax = 16 * 1024 * 1024;
+/** A snapshot is due after this many bytes of records, even before `snapshotEvery` records. */
+export const snapshotBytes = 64 * 1024;
+/** Callers' own keys remembered per actor… */
+export const rememberedKeysMax = 10_000;
+/** …and for how long. */
+export const rememberedKeyMs = 15 * 60_000;
+/** Records searched for a retried command. Beyond: `OUTCOME_UNKNOWN`. */
+export const retrySearchRecordsMax = 10_000;
+/** Unacknowledged tells of one actor. Beyond: `COMMAND_FAILED`, so that nothing of the command is kept. */
+export const outboxLengthMax = 1_000;
+/** Senders whose tells one receiver remembers. Beyond: the one heard longest ago is forgotten. */
+export const tellMarksMax = 10_000;
+/** Activations being recovered at one time; others wait in line, commands and all. */
+export const recoveriesMax = 64;
+/** How long turns, recoveries and reads may hold the event loop before I/O gets its turn. */
+export const sliceMs = 5;
+/** How often deadlines, idle times and memory are looked at. */
+export const sweepEveryMs = 100;
+/** Actors that leave memory per sweep at most, so that a wave of idleness does not stall the loop. */
+export const passivationsPerSweepMax = 5_000;
+/** Failed recoveries in a row before an actor is quarantined. */
+export const failuresBeforeQuarantine = 6;
+/** First pause after a failed recovery; doubles each time, with jitter. */
+export const backoffMinMs = 100;
+/** Longest pause after a failed recovery. */
+export const backoffMaxMs = 10_000;
+/** Share of the heap limit above which the least recently used actors leave. */
+export const heapPressureRatio = 0.85;

@@ -1,0 +1,62 @@
+/**
+ * The output gate: a record on its way to being committed, and every answer that must not leave before it is.
+ * (As in Durable Objects: the actor goes on meanwhile, but nothing it says gets out ahead of what it is based on.)
+ */
+import type { GreenroomError, Rejection } from '../core/errors.ts';
+import type { Position } from '../core/ids.ts';
+import type { OutgoingTell } from '../persistence/codec.ts';
+import type { Activation } from './activation.ts';
+import type { Envelope } from './envelope.ts';
+import type { AppendOutcome } from './shard-log.ts';
+
+interface Output {
+  readonly envelope: Envelope;
+  readonly reply: unknown;
+  readonly error: GreenroomError | Rejection | undefined;
+}
+
+export class PendingAppend implements AppendOutcome {
+  readonly activation: Activation;
+  /** Whose record this is; undefined for a snapshot. */
+  readonly envelope: Envelope | undefined;
+  readonly reply: unknown;
+  readonly tells: readonly OutgoingTell[] | undefined;
+  readonly hasEvents: boolean;
+  position: Position = 0;
+  #others: Output[] | undefined = undefined;
+
+  constructor(activation: Activation, envelope: Envelope | undefined, reply: unknown, tells: readonly OutgoingTell[] | undefined, hasEvents: boolean) {
+    this.activation = activation;
+    this.envelope = envelope;
+    this.reply = reply;
+    this.tells = tells;
+    this.hasEvents = hasEvents;
+  }
+
+  /** Holds an answer back until this record is committed. */
+  hold(envelope: Envelope, reply: unknown, error: GreenroomError | Rejection | undefined): void {
+    this.#others ??= [];
+    this.#others.push({ envelope, reply, error });
+  }
+
+  committed(): void {
+    this.activation.appendCommitted(this);
+    this.envelope?.reply(this.reply);
+    if (this.#others) {
+      for (const { envelope, reply, error } of this.#others) {
+        if (error) envelope.fail(error);
+        else envelope.reply(reply);
+      }
+    }
+  }
+
+  lost(error: Error): void {
+    this.activation.appendLost(this, error);
+  }
+
+  /** Everyone who waits for this record. */
+  *waiting(): Iterable<Envelope> {
+    if (this.envelope) yield this.envelope;
+    if (this.#others) for (const { envelope } of this.#others) yield envelope;
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * From a finished turn to a record: encoded before it is appended, so that what cannot be kept fails the command and
+ * leaves nothing. Snapshots and deletions are records of their own, appended between two turns: at that moment the
+ * state holds exactly the records before them.
+ */
+import { GreenroomError } from '../core/errors.ts';
+import { withoutUndefined } from '../core/plain-data.ts';
+import type { CommandId } from '../core/ids.ts';
+import { decodeCommandBody, encodeCommandBody, encodeData, encodeSnapshotBody, type RememberedCommand } from '../persistence/codec.ts';
+import type { RecordDraft, RecordKind } from '../persistence/record.ts';
+import type { Activation } from './activation.ts';
+import { previousAfter, readRecord } from './history.ts';
+import { recordBytesMax, recordedReplyBytesMax, snapshotBytes } from './limits.ts';
+import { initialState } from './memory.ts';
+import { PendingAppend } from './pending-append.ts';
+import { isRemembered } from './remembered-keys.ts';
+import type { Turn } from './turn.ts';
+
+/**
+ * Appends what a turn recorded. Returns why it cannot be kept, or undefined: then the caller is answered once the
+ * record is committed.
+ */
+export function appendTurn(activation: Activation, turn: Turn, reply: unknown): GreenroomError | undefined {
+  const { memory } = activation;
+  const log = activation.log!;
+  const envelope = turn.envelope!;
+  const refusal = log.refusal();
+  if (refusal) {
+    return turn.askCommitted
+      ? new GreenroomError('OUTCOME_UNKNOWN', `${refusal.message}; an actor it asked has recorded its part`, { retryAfterMs: 1_000 })
+      : new GreenroomError(refusal.code, refusal.message, { retryAfterMs: 1_000 });
+  }
+  if (envelope.commandId === '') envelope.commandId = activation.host.nextCommandId();
+  const { events, tells } = turn;
+  let body: Buffer;
+  try {
+    body = encodeCommandBody({
+      commandId: envelope.commandId as CommandId,
+      fingerprint: envelope.fingerprint,
+      events: events ?? [],
+      reply: withoutUndefined(reply),
+      tells: tells ?? [],
+      tellsAcknowledged: memory.lastTellNumber === 0 ? 0 : (activation.outbox?.acknowledgedThrough(memory.lastTellNumber) ?? memory.lastTellNumber),
+      delivery: envelope.delivery,
+    });
+    if (body.length > recordedReplyBytesMax) {
+      const replyBytes = encodeData(reply).length;
+      if (replyBytes > recordedReplyBytesMax) return tooLarge('the reply beside events', replyBytes, recordedReplyBytesMax);
+      if (body.length > recordBytesMax) return tooLarge('what the command recorded', body.length, recordBytesMax);
+    }
+  } catch (error) {
+    return new GreenroomError('COMMAND_FAILED', `what the command recorded cannot be encoded: ${String(error)}`, { cause: error });
+  }
+  const eventCount = events?.length ?? 0;
+  const pending = new PendingAppend(activation, envelope, reply, tells, eventCount > 0);
+  const firstSequence = eventCount > 0 ? turn.sequenceBefore + 1 : activation.sequenceNumber;
+  const { position, time, bytes } = append(activation, 'command', firstSequence, eventCount, body, turn.now, pending);
+  envelope.recorded = true;
+  memory.recordsSinceSnapshot += 1;
+  memory.bytesSinceSnapshot += bytes;
+  if (isRemembered(envelope.commandId)) {
+    memory.keys.add({ commandId: envelope.commandId as CommandId, fingerprint: envelope.fingerprint, position, time, reply: undefined });
+  }
+  if (envelope.delivery) memory.marks.advance(envelope.delivery);
+  if (tells) memory.lastTellNumber = tells.at(-1)!.number;
+  return undefined;
+}
+
+/**
+ * Whether a snapshot should be taken before the next turn: after `snapshotEvery` records or 64 KiB of them, but never
+ * before the records since the last one amount to a quarter of its size, so that a large state is not rewritten
+ * over and over for small events.
+ */
+export function isSnapshotDue(activation: Activation): boolean {
+  const { memory, definition } = activation;
+  if (memory.recordsSinceSnapshot < definition.memory!.snapshotEvery && memory.bytesSinceSnapshot < snapshotBytes) return false;
+  return memory.bytesSinceSnapshot * 4 >= memory.snapshotBytes && memory.recordsSinceSnapshot > 0;
+}
+
+export function appendSnapshot(activation: Activation): void {
+  const { memory, definition, sequenceNumber } = activation;
+  if (activation.log!.refusal()) return;
+  const body = encodeEnvelope(activation, activation.state, memory.deletedThrough, memory.keys.remembered(activation.log!.newestTime));
+  memory.recordsSinceSnapshot = 0;
+  memory.bytesSinceSnapshot = 0;
+  if (body.length > recordBytesMax) {
+    memory.snapshotBytes = body.length;
+    activation.diagnostics.warn('the state is too large for a snapshot; waking will replay all events', { bytes: body.length });
+    return;
+  }
+  // Records before the last snapshot but this one; the walk starts at the record before that one.
+  const before = memory.snapshotPosition > 0 ? readRecord(activation.log!, memory.snapshotPosition) : 'hollow';
+  const pending = new PendingAppend(activation, undefined, undefined, undefined, false);
+  const appended = append(activation, 'snapshot', sequenceNumber, 0, body, activation.host.clock.wallMs(), pending);
+  memory.snapshotPosition = appended.position;
+  memory.snapshotBytes = body.length;
+  activation.host.metrics.snapshots += 1;
+  if (before !== 'hollow' && (definition.kind === 'durableState' || definition.memory!.retentionMs !== undefined)) {
+    activation.host.retireHistory(activation, before.head.previous[0] ?? 0, false);
+  }
+}
+
+/** Appends a deletion: state and history end here, sequence numbers and remembered keys live on. */
+export function appendDeletion(activation: Activation, turn: Turn): GreenroomError | undefined {
+  const { memory, definition, host } = activation;
+  const refusal = activation.log!.refusal();
+  if (refusal) return new GreenroomError(refusal.code, refusal.message, { retryAfterMs: 1_000 });
+  const keys = memory.keys.remembered(activation.log!.newestTime).map((entry) => withReply(activation, entry));
+  const body = encodeEnvelope(activation, undefined, activation.sequenceNumber, keys);
+  const pending = new PendingAppend(activation, turn.envelope, undefined, undefined, false);
+  const newestBefore = memory.newest;
+  const { position } = append(activation, 'deleted', activation.sequenceNumber, 0, body, turn.now, pending);
+  for (const entry of keys) memory.keys.add(entry);
+  memory.state = initialState(definition.memory!, activation.id, host.freezes);
+  memory.deletedThrough = activation.sequenceNumber;
+  memory.snapshotPosition = position;
+  memory.snapshotBytes = body.length;
+  memory.recordsSinceSnapshot = 0;
+  memory.bytesSinceSnapshot = 0;
+  host.retireHistory(activation, newestBefore, true);
+  return undefined;
+}
+
+function encodeEnvelope(activation: Activation, state: unknown, deletedThrough: number, keys: readonly RememberedCommand[]): Buffer {
+  const { memory, definition } = activation;
+  // Records before this snapshot may be deleted where only the latest state is kept: remembered replies come along.
+  const carriesReplies = definition.kind === 'durableState' || definition.memory!.retentionMs !== undefined;
+  return encodeSnapshotBody({
+    snapshotVersion: definition.memory!.snapshotVersion,
+    sequenceNumber: activation.sequenceNumber,
+    state: withoutUndefined(state),
+    window: carriesReplies ? keys.map((entry) => withReply(activation, entry)) : keys,
+    previousSnapshot: memory.snapshotPosition,
+    deletedThrough,
+    outbox: activation.outbox?.all() ?? [],
+    lastTellNumber: memory.lastTellNumber,
+    marks: memory.marks.all(),
+  });
+}
+
+function withReply(activation: Activation, entry: RememberedCommand): RememberedCommand {
+  if (entry.reply) return entry;
+  const record = readRecord(activation.log!, entry.position);
+  if (record === 'hollow') return entry;
+  const { reply } = decodeCommandBody(record.body);
+  return { ...entry, reply: reply === undefined ? [] : [reply] };
+}
+
+function append(
+  activation: Activation,
+  kind: RecordKind,
+  firstSequence: number,
+  eventCount: number,
+  body: Buffer,
+  timeMs: number,
+  pending: PendingAppend,
+) {
+  const { memory, definition, id, actorHash } = activation;
+  const draft: RecordDraft = {
+    kind,
+    type: definition.name,
+    id,
+    actorHash,
+    firstSequence,
+    eventCount,
+    ordinal: memory.ordinal + 1,
+    previous: memory.previous,
+    body,
+  };
+  activation.lastPending = pending;
+  activation.pendingAppends += 1;
+  const appended = activation.log!.append(draft, timeMs, pending);
+  pending.position = appended.position;
+  memory.newest = appended.position;
+  memory.ordinal = draft.ordinal;
+  memory.previous = previousAfter({ ordinal: draft.ordinal, position: appended.position, previous: draft.previous });
+  return appended;
+}
+
+function tooLarge(what: string, bytes: number, bytesMax: number): GreenroomError {
+  return new GreenroomError('COMMAND_FAILED', `${what} has ${bytes} bytes; at most ${bytesMax} can be kept`);
+}
+

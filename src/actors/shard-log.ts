@@ -1,0 +1,38 @@
+/**
+ * What an activation needs of its shard's log, on the shard's owner: append, know what is committed, read. How a
+ * record becomes committed (one disk, or a quorum of replicas) is behind this interface.
+ */
+import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
+import type { ActorIndexEntry, Completion, ReadResult } from '../persistence/journal.ts';
+import type { RecordDraft } from '../persistence/record.ts';
+
+/** Told once what became of an appended record. */
+export interface AppendOutcome {
+  /** The record is durable on the shard's write quorum, and so is everything before it. */
+  committed(): void;
+  /** This owner can no longer say: it was fenced, or its disk failed. */
+  lost(error: Error): void;
+}
+
+export interface AppendedAt {
+  readonly position: Position;
+  /** The record's time: `max(the log's newest, wall clock)`. */
+  readonly time: number;
+  /** Bytes of the whole record. */
+  readonly bytes: number;
+}
+
+export interface ShardLog {
+  readonly shard: ShardId;
+  /** Everything up to here is committed. */
+  readonly committed: Position;
+  /** The newest record's time: no later record has an earlier one. */
+  readonly newestTime: number;
+  /** Why nothing can be recorded just now (low disk, too much pending), or undefined. */
+  refusal(): { readonly code: 'OVERLOADED' | 'UNAVAILABLE'; readonly message: string } | undefined;
+  append(draft: RecordDraft, timeMs: number, outcome: AppendOutcome): AppendedAt;
+  /** What was appended, committed or not. Synchronous. */
+  read(position: Position): ReadResult;
+  actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined;
+  hollow(positions: readonly Position[], completion: Completion): void;
+}
