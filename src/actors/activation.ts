@@ -8,7 +8,7 @@
  * - It leaves memory only with an empty mailbox, no turn, nothing in flight and an empty outbox.
  * - After it was discarded, an instance of the user's class can touch nothing.
  */
-import { GreenroomError, Rejection } from '../core/errors.ts';
+import { GreenroomError, type Rejection } from '../core/errors.ts';
 import type { ActorId, SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { findNotPlain } from '../core/plain-data.ts';
@@ -20,11 +20,11 @@ import { makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { PendingAppend } from './pending-append.ts';
-import { answerFromRecord } from './replayed-answer.ts';
+import { appendDeletion, appendSnapshot, appendTurn, isSnapshotDue } from './recording.ts';
 import { emptyMemory, type RecoveredMemory, Recovery } from './recovery.ts';
+import { answerFromRecord } from './replayed-answer.ts';
 import type { ShardLog } from './shard-log.ts';
 import { Binding, Turn } from './turn.ts';
-import { appendDeletion, appendSnapshot, appendTurn, isSnapshotDue } from './recording.ts';
 
 type Phase =
   /** Waits for its place among the recoveries, or is being recovered. */
@@ -247,11 +247,15 @@ export class Activation {
     this.#discardInstance();
     this.phase = 'failed';
     const standing = host.supervision.failed(definition.name, id, reason, host.clock.monotonicMs());
-    this.diagnostics.error(standing.type === 'quarantined' ? 'quarantined: cannot recover' : 'cannot recover; backing off', {
-      reason,
-      error,
-    });
-    const refusal = host.refusalFor(definition.name, id) ?? new GreenroomError('UNAVAILABLE', `the actor cannot recover: ${reason}`);
+    this.diagnostics.error(
+      standing.type === 'quarantined' ? 'quarantined: cannot recover' : 'cannot recover; backing off',
+      {
+        reason,
+        error,
+      },
+    );
+    const refusal =
+      host.refusalFor(definition.name, id) ?? new GreenroomError('UNAVAILABLE', `the actor cannot recover: ${reason}`);
     this.#failQueued(refusal);
     if (this.pendingAppends === 0) this.#leave();
   }
@@ -270,7 +274,9 @@ export class Activation {
     const { host } = this;
     if (envelope.answered) return;
     if (host.nowMs > envelope.deadlineMs) {
-      envelope.fail(new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed'));
+      envelope.fail(
+        new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed'),
+      );
       return;
     }
     if (!this.#hasWoken) {
@@ -283,7 +289,9 @@ export class Activation {
         if (answerFromRecord(this, envelope)) return;
       } catch (error) {
         this.#recoveryFailed(error);
-        envelope.fail(host.refusalFor(this.definition.name, this.id) ?? new GreenroomError('UNAVAILABLE', String(error)));
+        envelope.fail(
+          host.refusalFor(this.definition.name, this.id) ?? new GreenroomError('UNAVAILABLE', String(error)),
+        );
         return;
       }
     }
@@ -381,7 +389,10 @@ export class Activation {
 
   #runDeletion(turn: Turn, envelope: Envelope): void {
     if (this.sequenceNumber === this.memory.deletedThrough) {
-      this.#answerError(envelope, new GreenroomError('UNKNOWN_ACTOR', `${this.definition.name}/${this.id} has no events`));
+      this.#answerError(
+        envelope,
+        new GreenroomError('UNKNOWN_ACTOR', `${this.definition.name}/${this.id} has no events`),
+      );
       return;
     }
     const failure = appendDeletion(this, turn);
@@ -423,7 +434,11 @@ export class Activation {
     if (this.lastPending === pending) this.lastPending = undefined;
     for (const envelope of pending.waiting()) {
       envelope.fail(
-        new GreenroomError('OUTCOME_UNKNOWN', `the command ran, but whether it was kept is not known: ${error.message}`, { cause: error }),
+        new GreenroomError(
+          'OUTCOME_UNKNOWN',
+          `the command ran, but whether it was kept is not known: ${error.message}`,
+          { cause: error },
+        ),
       );
     }
     if (this.phase === 'gone') return;
@@ -458,13 +473,18 @@ export class Activation {
     const binding = this.#binding!;
     const left = (error?: unknown) => {
       if (this.#binding !== binding || this.phase !== 'passivating') return;
-      if (error !== undefined) this.diagnostics.error('onPassivate threw; the actor leaves memory all the same', { error });
+      if (error !== undefined)
+        this.diagnostics.error('onPassivate threw; the actor leaves memory all the same', { error });
       this.#endAsyncTurn();
       this.#leave();
     };
     try {
       const running = instance.onPassivate?.();
-      if (isThenable(running)) running.then(() => left(), (error) => left(error ?? new Error('rejected')));
+      if (isThenable(running))
+        running.then(
+          () => left(),
+          (error) => left(error ?? new Error('rejected')),
+        );
       else left();
     } catch (error) {
       left(error);
@@ -500,7 +520,9 @@ export class Activation {
     if (!this.#mailbox) return;
     for (const envelope of this.#mailbox) {
       if (nowMs > envelope.deadlineMs) {
-        envelope.fail(new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed'));
+        envelope.fail(
+          new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed'),
+        );
       }
     }
   }

@@ -4,8 +4,9 @@
  * Work goes through one run queue, drained in slices so that I/O and timers always get their turn. The host does no
  * I/O of its own: shards' logs, clock, randomness and diagnostics are handed in, and the simulator hands in others.
  */
-import type { Clock } from '../core/clock.ts';
+
 import { assert } from '../core/assert.ts';
+import type { Clock } from '../core/clock.ts';
 import { type ErrorCode, GreenroomError, Rejection } from '../core/errors.ts';
 import { actorHash, textHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, type Position, parseActorId, type ShardId } from '../core/ids.ts';
@@ -13,8 +14,8 @@ import type { Log } from '../core/log.ts';
 import { canonicalJson, deepFreeze, findNotPlain } from '../core/plain-data.ts';
 import { type Random, randomName } from '../core/random.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
-import type { ActorClass } from './actor.ts';
 import { Activation } from './activation.ts';
+import type { ActorClass } from './actor.ts';
 import { closesCycle } from './ask-cycle.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, reservedNames } from './definition.ts';
 import { type Caller, Envelope, nobody } from './envelope.ts';
@@ -122,6 +123,8 @@ export class ActorHost implements RefTarget {
 
   readonly #options: ActorHostOptions;
   readonly #types = new Map<string, ActorHome>();
+  /** Saves the look-up for runs of commands to one type. */
+  #latestHome: ActorHome | undefined;
   readonly #session: string;
   #commandCounter = 0;
   #ready: Activation[] = [];
@@ -149,9 +152,16 @@ export class ActorHost implements RefTarget {
     this.nowMs = options.clock.monotonicMs();
     for (const definition of options.definitions) {
       if (this.#types.has(definition.name)) {
-        throw new GreenroomError('BAD_REQUEST', `two actor classes are named '${definition.name}'; give one of them another name`);
+        throw new GreenroomError(
+          'BAD_REQUEST',
+          `two actor classes are named '${definition.name}'; give one of them another name`,
+        );
       }
-      this.#types.set(definition.name, { definition, activations: new Map(), idle: new IdleList(definition.passivateAfterMs) });
+      this.#types.set(definition.name, {
+        definition,
+        activations: new Map(),
+        idle: new IdleList(definition.passivateAfterMs),
+      });
     }
   }
 
@@ -190,9 +200,16 @@ export class ActorHost implements RefTarget {
   // ---- looking up -------------------------------------------------------------------------------------------
 
   home(type: string): ActorHome {
+    if (type === this.#latestHome?.definition.name) return this.#latestHome;
     const home = this.#types.get(type);
-    if (home) return home;
-    throw new GreenroomError('UNKNOWN_ACTOR_TYPE', `there is no actor type '${type}' here; there are ${[...this.#types.keys()].join(', ') || 'none'}`);
+    if (home) {
+      this.#latestHome = home;
+      return home;
+    }
+    throw new GreenroomError(
+      'UNKNOWN_ACTOR_TYPE',
+      `there is no actor type '${type}' here; there are ${[...this.#types.keys()].join(', ') || 'none'}`,
+    );
   }
 
   /** @throws GreenroomError `UNKNOWN_ACTOR_TYPE`, `UNKNOWN_COMMAND` */
@@ -200,7 +217,10 @@ export class ActorHost implements RefTarget {
     const { definition } = this.home(type);
     const found = definition.commands.get(command);
     if (found) return found;
-    throw new GreenroomError('UNKNOWN_COMMAND', `${type} has no command '${command}'; it has ${[...definition.commands.keys()].join(', ') || 'none'}`);
+    throw new GreenroomError(
+      'UNKNOWN_COMMAND',
+      `${type} has no command '${command}'; it has ${[...definition.commands.keys()].join(', ') || 'none'}`,
+    );
   }
 
   shardOf(hash: number): ShardId {
@@ -227,7 +247,14 @@ export class ActorHost implements RefTarget {
 
   ask(type: string, id: string, command: string, input: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.send({ type, id: id as ActorId, command, input, caller: new PromiseCaller(resolve, reject), timeoutMs: askTimeoutMs });
+      this.send({
+        type,
+        id: id as ActorId,
+        command,
+        input,
+        caller: new PromiseCaller(resolve, reject),
+        timeoutMs: askTimeoutMs,
+      });
     });
   }
 
@@ -238,10 +265,14 @@ export class ActorHost implements RefTarget {
     try {
       const command = this.definitionOf(request.type, request.command);
       const input = this.#checkInput(request.type, request.command, request.input);
-      const fingerprint = commandId === '' || commandId.startsWith(assignedIdPrefix) ? 0 : textHash(`${request.command} ${canonicalJson(input)}`);
-      const deadlineMs = this.clock.monotonicMs() + request.timeoutMs;
+      const fingerprint =
+        commandId === '' || commandId.startsWith(assignedIdPrefix)
+          ? 0
+          : textHash(`${request.command} ${canonicalJson(input)}`);
+      const deadlineMs = this.#now() + request.timeoutMs;
       envelope = new Envelope(command, input, caller, deadlineMs, commandId, fingerprint, since);
-      if (this.#stopReason !== undefined) throw new GreenroomError('UNAVAILABLE', this.#stopReason, { retryAfterMs: 1_000 });
+      if (this.#stopReason !== undefined)
+        throw new GreenroomError('UNAVAILABLE', this.#stopReason, { retryAfterMs: 1_000 });
       this.#deliver(this.home(request.type), request.id, envelope);
     } catch (error) {
       this.#refuse(envelope ?? new Envelope(deletion, undefined, caller, 0), error);
@@ -250,7 +281,17 @@ export class ActorHost implements RefTarget {
 
   /** Deletes an actor, in its mailbox's order. */
   sendDeletion(type: string, id: ActorId, caller: Caller, timeoutMs: number): void {
-    const envelope = new Envelope(deletion, undefined, caller, this.clock.monotonicMs() + timeoutMs, '', 0, -1, undefined, 'delete');
+    const envelope = new Envelope(
+      deletion,
+      undefined,
+      caller,
+      this.clock.monotonicMs() + timeoutMs,
+      '',
+      0,
+      -1,
+      undefined,
+      'delete',
+    );
     try {
       this.#deliver(this.home(type), id, envelope);
     } catch (error) {
@@ -278,12 +319,22 @@ export class ActorHost implements RefTarget {
       if (parent.commandId === '') parent.commandId = this.nextCommandId();
       commandId = childId(parent.commandId, turn.asks, `${type}/${id}.${command}`);
     }
-    const deadlineMs = Math.min(parent?.deadlineMs ?? Number.POSITIVE_INFINITY, this.clock.monotonicMs() + askTimeoutMs);
+    const deadlineMs = Math.min(
+      parent?.deadlineMs ?? Number.POSITIVE_INFINITY,
+      this.clock.monotonicMs() + askTimeoutMs,
+    );
     const fingerprint = commandId === '' ? 0 : textHash(`${command} ${canonicalJson(checked)}`);
     turn.waitingOn ??= [];
     turn.waitingOn.push(target);
     return new Promise((resolve, reject) => {
-      const envelope = new Envelope(definition, checked, new TurnCaller(turn, target, resolve, reject), deadlineMs, commandId, fingerprint);
+      const envelope = new Envelope(
+        definition,
+        checked,
+        new TurnCaller(turn, target, resolve, reject),
+        deadlineMs,
+        commandId,
+        fingerprint,
+      );
       this.#enqueue(target, envelope);
     });
   }
@@ -300,9 +351,16 @@ export class ActorHost implements RefTarget {
     }
   }
 
+  /** Monotonic time, asked for once per run of commands and not for each of them. */
+  #now(): number {
+    if (!this.#isDraining && !this.#drainIsDue) this.nowMs = this.clock.monotonicMs();
+    return this.nowMs;
+  }
+
   #checkInput(type: string, command: string, input: unknown): unknown {
     const wrong = findNotPlain(input);
-    if (wrong) throw new GreenroomError('INVALID_INPUT', `the input of ${type}.${command}${wrong.path} ${wrong.problem}`);
+    if (wrong)
+      throw new GreenroomError('INVALID_INPUT', `the input of ${type}.${command}${wrong.path} ${wrong.problem}`);
     return this.frozen(input);
   }
 
@@ -312,9 +370,19 @@ export class ActorHost implements RefTarget {
 
   #enqueue(activation: Activation, envelope: Envelope): void {
     if (activation.mailboxLength >= mailboxLengthMax) {
-      this.#refuse(envelope, new GreenroomError('OVERLOADED', `${mailboxLengthMax} commands wait for this actor already`, { retryAfterMs: 200 }));
+      this.#refuse(
+        envelope,
+        new GreenroomError('OVERLOADED', `${mailboxLengthMax} commands wait for this actor already`, {
+          retryAfterMs: 200,
+        }),
+      );
     } else if (this.queued >= queuedPerNodeMax) {
-      this.#refuse(envelope, new GreenroomError('OVERLOADED', `${queuedPerNodeMax} commands wait on this node already`, { retryAfterMs: 500 }));
+      this.#refuse(
+        envelope,
+        new GreenroomError('OVERLOADED', `${queuedPerNodeMax} commands wait on this node already`, {
+          retryAfterMs: 500,
+        }),
+      );
     } else {
       this.queued += 1;
       activation.receive(envelope);
@@ -322,7 +390,8 @@ export class ActorHost implements RefTarget {
   }
 
   #refuse(envelope: Envelope, error: unknown): void {
-    const answer = error instanceof GreenroomError ? error : new GreenroomError('COMMAND_FAILED', String(error), { cause: error });
+    const answer =
+      error instanceof GreenroomError ? error : new GreenroomError('COMMAND_FAILED', String(error), { cause: error });
     if (answer.code === 'OVERLOADED') this.metrics.overloads += 1;
     envelope.fail(answer);
   }
@@ -331,7 +400,11 @@ export class ActorHost implements RefTarget {
   #activate(home: ActorHome, id: ActorId): Activation {
     const known = home.activations.get(id);
     if (known) {
-      if (known.phase === 'failed') throw this.refusalFor(home.definition.name, id) ?? new GreenroomError('UNAVAILABLE', 'the actor is being restarted', { retryAfterMs: 100 });
+      if (known.phase === 'failed')
+        throw (
+          this.refusalFor(home.definition.name, id) ??
+          new GreenroomError('UNAVAILABLE', 'the actor is being restarted', { retryAfterMs: 100 })
+        );
       return known;
     }
     const refusal = this.refusalFor(home.definition.name, id);
@@ -339,7 +412,9 @@ export class ActorHost implements RefTarget {
     const hash = actorHash(home.definition.name, id);
     const log = home.definition.memory ? this.#options.shardLog(this.shardOf(hash)) : undefined;
     if (home.definition.memory && !log) {
-      throw new GreenroomError('UNAVAILABLE', `shard ${this.shardOf(hash)} is not served here now`, { retryAfterMs: 100 });
+      throw new GreenroomError('UNAVAILABLE', `shard ${this.shardOf(hash)} is not served here now`, {
+        retryAfterMs: 100,
+      });
     }
     const activation = new Activation(this, home.definition, id, hash, log);
     home.activations.set(id, activation);
@@ -360,9 +435,15 @@ export class ActorHost implements RefTarget {
       case 'fine':
         return undefined;
       case 'backingOff':
-        return new GreenroomError('UNAVAILABLE', `${type}/${id} cannot recover: ${standing.reason}`, { retryAfterMs: Math.ceil(standing.retryAfterMs) });
+        return new GreenroomError('UNAVAILABLE', `${type}/${id} cannot recover: ${standing.reason}`, {
+          retryAfterMs: Math.ceil(standing.retryAfterMs),
+        });
       case 'quarantined':
-        return new GreenroomError('QUARANTINED', `${type}/${id} is quarantined: ${standing.reason}. Mend the cause, then resume it`, { retryAfterMs: 30_000 });
+        return new GreenroomError(
+          'QUARANTINED',
+          `${type}/${id} is quarantined: ${standing.reason}. Mend the cause, then resume it`,
+          { retryAfterMs: 30_000 },
+        );
     }
   }
 
@@ -497,7 +578,11 @@ export class ActorHost implements RefTarget {
       if (passesThrough.has(error.code)) return error;
       if (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED' || error.code === 'QUARANTINED') {
         return turn.askCommitted
-          ? new GreenroomError('OUTCOME_UNKNOWN', `an actor it asked answered ${error.code} after another had recorded its part: ${error.message}`, { cause: error })
+          ? new GreenroomError(
+              'OUTCOME_UNKNOWN',
+              `an actor it asked answered ${error.code} after another had recorded its part: ${error.message}`,
+              { cause: error },
+            )
           : error;
       }
     }
@@ -588,7 +673,8 @@ export class ActorHost implements RefTarget {
   #pauseTells(sender: Activation, delivery: Delivery): void {
     const failures = sender.outbox?.fail(delivery);
     if (failures === undefined) return;
-    const pauseMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** (failures - 1)) * (0.5 + this.#options.random.next() / 2);
+    const pauseMs =
+      Math.min(backoffMaxMs, backoffMinMs * 2 ** (failures - 1)) * (0.5 + this.#options.random.next() / 2);
     this.clock.schedule(pauseMs, () => {
       for (const again of sender.outbox?.resume(delivery.tell) ?? []) this.#sendTell(sender, again);
     });
@@ -650,7 +736,12 @@ export interface ActorHome {
 }
 
 /** Codes that a nested ask may hand through to the caller of the command that asked. */
-const passesThrough: ReadonlySet<ErrorCode> = new Set(['ASK_CYCLE', 'ASK_AFTER_PERSIST', 'OUTCOME_UNKNOWN', 'INVALID_INPUT']);
+const passesThrough: ReadonlySet<ErrorCode> = new Set([
+  'ASK_CYCLE',
+  'ASK_AFTER_PERSIST',
+  'OUTCOME_UNKNOWN',
+  'INVALID_INPUT',
+]);
 
 class PromiseCaller implements Caller {
   readonly #resolve: (reply: unknown) => void;

@@ -99,14 +99,24 @@ export function actorTypeName(type: ActorClass): string {
  */
 export function defineActor(type: ActorClass, defaults: DefinitionDefaults): ActorDefinition {
   if (typeof type !== 'function' || !(type.prototype instanceof Actor)) {
-    throw wrong(String((type as { name?: string })?.name ?? type), 'extends none of eventSourced(…), durableState(…) and Actor');
+    throw wrong(
+      String((type as { name?: string })?.name ?? type),
+      'extends none of eventSourced(…), durableState(…) and Actor',
+    );
   }
   const name = actorTypeName(type);
-  if (!isActorTypeName(name)) throw wrong(name || 'an unnamed class', 'needs a name of a letter and at most 63 letters, digits or _');
+  if (!isActorTypeName(name))
+    throw wrong(name || 'an unnamed class', 'needs a name of a letter and at most 63 letters, digits or _');
   const model = (type as { model?: unknown }).model;
   const kind =
-    type.prototype instanceof EventSourcedActor ? 'eventSourced' : type.prototype instanceof DurableStateActor ? 'durableState' : 'memory';
-  const options = (kind === 'memory' ? ((type as { options?: ActorOptions }).options ?? {}) : model) as PersistentActorOptions;
+    type.prototype instanceof EventSourcedActor
+      ? 'eventSourced'
+      : type.prototype instanceof DurableStateActor
+        ? 'durableState'
+        : 'memory';
+  const options = (
+    kind === 'memory' ? ((type as { options?: ActorOptions }).options ?? {}) : model
+  ) as PersistentActorOptions;
   const commands = findCommands(type, name);
   const definition: Omit<ActorDefinition, 'refs'> = {
     name,
@@ -132,7 +142,11 @@ export function defineActor(type: ActorClass, defaults: DefinitionDefaults): Act
 function findCommands(type: ActorClass, name: string): ReadonlyMap<string, CommandDefinition> {
   const accepts = schemas(type, name);
   const commands = new Map<string, CommandDefinition>();
-  for (let prototype = type.prototype; !Object.hasOwn(prototype, baseMark); prototype = Object.getPrototypeOf(prototype)) {
+  for (
+    let prototype = type.prototype;
+    !Object.hasOwn(prototype, baseMark);
+    prototype = Object.getPrototypeOf(prototype)
+  ) {
     for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
       if (baseMembers.has(key) && !hooks.has(key) && key !== 'constructor') {
         throw wrong(name, `redefines '${key}', which belongs to Greenroom's base class; rename it`);
@@ -140,7 +154,8 @@ function findCommands(type: ActorClass, name: string): ReadonlyMap<string, Comma
       if (reservedNames.has(key) || key.startsWith('_') || typeof descriptor.value !== 'function') continue;
       if (commands.has(key)) continue;
       const run = descriptor.value as CommandDefinition['run'];
-      if (run.length > 1) throw wrong(name, `'${key}' takes ${run.length} inputs; a command takes no input or one: pass an object`);
+      if (run.length > 1)
+        throw wrong(name, `'${key}' takes ${run.length} inputs; a command takes no input or one: pass an object`);
       commands.set(key, { name: key, run, schema: accepts.get(key) });
     }
   }
@@ -163,7 +178,8 @@ function schemas(type: ActorClass, name: string): ReadonlyMap<string, StandardSc
   const found = new Map<string, StandardSchema>();
   for (const [key, schema] of Object.entries(accepts)) {
     const standard = (schema as Partial<StandardSchema> | undefined)?.['~standard'];
-    if (typeof standard?.validate !== 'function') throw wrong(name, `accepts.${key} is not a Standard Schema (it has no '~standard'.validate)`);
+    if (typeof standard?.validate !== 'function')
+      throw wrong(name, `accepts.${key} is not a Standard Schema (it has no '~standard'.validate)`);
     found.set(key, schema as StandardSchema);
   }
   return found;
@@ -182,7 +198,8 @@ function eventMemory(name: string, model: EventSourcedModel<unknown, Record<stri
   const retired = new Map(Object.entries(model.retired ?? {}));
   for (const [event, successor] of retired) {
     if (events.has(event)) throw wrong(name, `the event '${event}' is both handled and retired`);
-    if (successor !== null && !events.has(successor)) throw wrong(name, `the retired event '${event}' leads to '${successor}', which has no handler`);
+    if (successor !== null && !events.has(successor))
+      throw wrong(name, `the retired event '${event}' leads to '${successor}', which has no handler`);
   }
   const retentionMs = model.retention === undefined ? undefined : duration(name, 'retention', model.retention, 0);
   return { ...memorySettings(name, model), events, retired, retentionMs };
@@ -219,7 +236,8 @@ function positive(name: string, option: string, value: number | undefined, other
 function duration(name: string, option: string, value: unknown, otherwiseMs: number): number {
   if (value === undefined) return otherwiseMs;
   const ms = durationMs(value);
-  if (ms === undefined) throw wrong(name, `${option} is ${JSON.stringify(value)}; it is milliseconds or a text like '30s'`);
+  if (ms === undefined)
+    throw wrong(name, `${option} is ${JSON.stringify(value)}; it is milliseconds or a text like '30s'`);
   return ms;
 }
 

@@ -96,7 +96,8 @@ export function readEvents(
   let record = findBySequence(log, newest, last);
   if (record && record.head.firstSequence > last) {
     // The page begins where the history still has bodies.
-    last = Math.min(newestSequence, lastSequence(record.head) + limit - 1);
+    const { firstSequence, eventCount } = record.head;
+    last = Math.min(newestSequence, firstSequence + limit - (eventCount > 0 ? 1 : 0));
     record = findBySequence(log, newest, last);
   }
   const events: HistoryEvent[] = [];
@@ -111,7 +112,12 @@ export function readEvents(
   return events.reverse().slice(0, limit);
 }
 
-function pushEventsBackwards(events: HistoryEvent[], record: HistoryRecord, after: SequenceNumber, last: SequenceNumber): void {
+function pushEventsBackwards(
+  events: HistoryEvent[],
+  record: HistoryRecord,
+  after: SequenceNumber,
+  last: SequenceNumber,
+): void {
   const { head } = record;
   if (head.eventCount === 0) return;
   const stored = decodeCommandBody(record.body).events;
@@ -156,4 +162,3 @@ export function searchCommand(
   }
   return { type: 'absent' };
 }
-

@@ -19,19 +19,36 @@ export function validateInput(
   try {
     result = schema['~standard'].validate(input) as typeof result;
   } catch (error) {
-    return { error: new GreenroomError('COMMAND_FAILED', `the input schema of ${type}.${command} threw`, { cause: error }) };
+    return {
+      error: new GreenroomError('COMMAND_FAILED', `the input schema of ${type}.${command} threw`, { cause: error }),
+    };
   }
   if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
-    return { error: new GreenroomError('COMMAND_FAILED', `the input schema of ${type}.${command} is asynchronous; it must be synchronous`) };
+    return {
+      error: new GreenroomError(
+        'COMMAND_FAILED',
+        `the input schema of ${type}.${command} is asynchronous; it must be synchronous`,
+      ),
+    };
   }
   if (result.issues) {
     const issues = result.issues.map(({ message, path }): Issue => ({ path: formatPath(path), message }));
     return {
-      error: new GreenroomError('INVALID_INPUT', `${type}.${command} does not accept this input: ${issues.map(describe).join('; ')}`, { issues }),
+      error: new GreenroomError(
+        'INVALID_INPUT',
+        `${type}.${command} does not accept this input: ${issues.map(describe).join('; ')}`,
+        { issues },
+      ),
     };
   }
   const wrong = findNotPlain(result.value);
-  if (wrong) return { error: new GreenroomError('COMMAND_FAILED', `what the input schema of ${type}.${command} made${wrong.path} ${wrong.problem}`) };
+  if (wrong)
+    return {
+      error: new GreenroomError(
+        'COMMAND_FAILED',
+        `what the input schema of ${type}.${command} made${wrong.path} ${wrong.problem}`,
+      ),
+    };
   return { value: result.value };
 }
 

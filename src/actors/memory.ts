@@ -25,11 +25,18 @@ export function eventVersion(memory: MemoryDefinition, type: string): number {
 }
 
 /** Applies an event of today. @throws MemoryError if the class does not know it or its handler makes no plain state */
-export function applyEvent(memory: MemoryDefinition, state: unknown, type: string, data: unknown, freeze: boolean): unknown {
+export function applyEvent(
+  memory: MemoryDefinition,
+  state: unknown,
+  type: string,
+  data: unknown,
+  freeze: boolean,
+): unknown {
   const event = memory.events.get(type);
   if (!event) throw new MemoryError(`there is no event '${type}'`);
   const next = event.apply(state, data);
-  if (next === undefined) throw new MemoryError(`the handler of '${type}' returned undefined; it returns the next state`);
+  if (next === undefined)
+    throw new MemoryError(`the handler of '${type}' returned undefined; it returns the next state`);
   const wrong = findNotPlain(next, state);
   if (wrong) throw new MemoryError(`after '${type}' the state${wrong.path} ${wrong.problem}`);
   return freeze ? deepFreeze(next) : next;
@@ -43,9 +50,12 @@ export function replayEvent(memory: MemoryDefinition, state: unknown, stored: St
   const type = successor ?? stored.type;
   const { version } = stored;
   const event = memory.events.get(type);
-  if (!event) throw new MemoryError(`the event '${type}' is unknown to this class; keep its handler, or name it in 'retired'`);
+  if (!event)
+    throw new MemoryError(`the event '${type}' is unknown to this class; keep its handler, or name it in 'retired'`);
   if (version > 1 + event.upcasters.length) {
-    throw new MemoryError(`the event '${type}' has version ${version}, and this class knows it up to ${1 + event.upcasters.length}: it was written by newer code`);
+    throw new MemoryError(
+      `the event '${type}' has version ${version}, and this class knows it up to ${1 + event.upcasters.length}: it was written by newer code`,
+    );
   }
   let data = stored.data;
   for (let i = version - 1; i < event.upcasters.length; i++) data = event.upcasters[i]!(data);

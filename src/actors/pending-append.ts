@@ -25,7 +25,13 @@ export class PendingAppend implements AppendOutcome {
   position: Position = 0;
   #others: Output[] | undefined = undefined;
 
-  constructor(activation: Activation, envelope: Envelope | undefined, reply: unknown, tells: readonly OutgoingTell[] | undefined, hasEvents: boolean) {
+  constructor(
+    activation: Activation,
+    envelope: Envelope | undefined,
+    reply: unknown,
+    tells: readonly OutgoingTell[] | undefined,
+    hasEvents: boolean,
+  ) {
     this.activation = activation;
     this.envelope = envelope;
     this.reply = reply;

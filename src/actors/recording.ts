@@ -4,9 +4,15 @@
  * state holds exactly the records before them.
  */
 import { GreenroomError } from '../core/errors.ts';
-import { withoutUndefined } from '../core/plain-data.ts';
 import type { CommandId } from '../core/ids.ts';
-import { decodeCommandBody, encodeCommandBody, encodeData, encodeSnapshotBody, type RememberedCommand } from '../persistence/codec.ts';
+import { withoutUndefined } from '../core/plain-data.ts';
+import {
+  decodeCommandBody,
+  encodeCommandBody,
+  encodeData,
+  encodeSnapshotBody,
+  type RememberedCommand,
+} from '../persistence/codec.ts';
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
 import { previousAfter, readRecord } from './history.ts';
@@ -27,7 +33,9 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   const refusal = log.refusal();
   if (refusal) {
     return turn.askCommitted
-      ? new GreenroomError('OUTCOME_UNKNOWN', `${refusal.message}; an actor it asked has recorded its part`, { retryAfterMs: 1_000 })
+      ? new GreenroomError('OUTCOME_UNKNOWN', `${refusal.message}; an actor it asked has recorded its part`, {
+          retryAfterMs: 1_000,
+        })
       : new GreenroomError(refusal.code, refusal.message, { retryAfterMs: 1_000 });
   }
   if (envelope.commandId === '') envelope.commandId = activation.host.nextCommandId();
@@ -40,16 +48,22 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
       events: events ?? [],
       reply: withoutUndefined(reply),
       tells: tells ?? [],
-      tellsAcknowledged: memory.lastTellNumber === 0 ? 0 : (activation.outbox?.acknowledgedThrough(memory.lastTellNumber) ?? memory.lastTellNumber),
+      tellsAcknowledged:
+        memory.lastTellNumber === 0
+          ? 0
+          : (activation.outbox?.acknowledgedThrough(memory.lastTellNumber) ?? memory.lastTellNumber),
       delivery: envelope.delivery,
     });
     if (body.length > recordedReplyBytesMax) {
       const replyBytes = encodeData(reply).length;
-      if (replyBytes > recordedReplyBytesMax) return tooLarge('the reply beside events', replyBytes, recordedReplyBytesMax);
+      if (replyBytes > recordedReplyBytesMax)
+        return tooLarge('the reply beside events', replyBytes, recordedReplyBytesMax);
       if (body.length > recordBytesMax) return tooLarge('what the command recorded', body.length, recordBytesMax);
     }
   } catch (error) {
-    return new GreenroomError('COMMAND_FAILED', `what the command recorded cannot be encoded: ${String(error)}`, { cause: error });
+    return new GreenroomError('COMMAND_FAILED', `what the command recorded cannot be encoded: ${String(error)}`, {
+      cause: error,
+    });
   }
   const eventCount = events?.length ?? 0;
   const pending = new PendingAppend(activation, envelope, reply, tells, eventCount > 0);
@@ -59,7 +73,13 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   memory.recordsSinceSnapshot += 1;
   memory.bytesSinceSnapshot += bytes;
   if (isRemembered(envelope.commandId)) {
-    memory.keys.add({ commandId: envelope.commandId as CommandId, fingerprint: envelope.fingerprint, position, time, reply: undefined });
+    memory.keys.add({
+      commandId: envelope.commandId as CommandId,
+      fingerprint: envelope.fingerprint,
+      position,
+      time,
+      reply: undefined,
+    });
   }
   if (envelope.delivery) memory.marks.advance(envelope.delivery);
   if (tells) memory.lastTellNumber = tells.at(-1)!.number;
@@ -73,19 +93,27 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
  */
 export function isSnapshotDue(activation: Activation): boolean {
   const { memory, definition } = activation;
-  if (memory.recordsSinceSnapshot < definition.memory!.snapshotEvery && memory.bytesSinceSnapshot < snapshotBytes) return false;
+  if (memory.recordsSinceSnapshot < definition.memory!.snapshotEvery && memory.bytesSinceSnapshot < snapshotBytes)
+    return false;
   return memory.bytesSinceSnapshot * 4 >= memory.snapshotBytes && memory.recordsSinceSnapshot > 0;
 }
 
 export function appendSnapshot(activation: Activation): void {
   const { memory, definition, sequenceNumber } = activation;
   if (activation.log!.refusal()) return;
-  const body = encodeEnvelope(activation, activation.state, memory.deletedThrough, memory.keys.remembered(activation.log!.newestTime));
+  const body = encodeEnvelope(
+    activation,
+    activation.state,
+    memory.deletedThrough,
+    memory.keys.remembered(activation.log!.newestTime),
+  );
   memory.recordsSinceSnapshot = 0;
   memory.bytesSinceSnapshot = 0;
   if (body.length > recordBytesMax) {
     memory.snapshotBytes = body.length;
-    activation.diagnostics.warn('the state is too large for a snapshot; waking will replay all events', { bytes: body.length });
+    activation.diagnostics.warn('the state is too large for a snapshot; waking will replay all events', {
+      bytes: body.length,
+    });
     return;
   }
   // Records before the last snapshot but this one; the walk starts at the record before that one.
@@ -121,7 +149,12 @@ export function appendDeletion(activation: Activation, turn: Turn): GreenroomErr
   return undefined;
 }
 
-function encodeEnvelope(activation: Activation, state: unknown, deletedThrough: number, keys: readonly RememberedCommand[]): Buffer {
+function encodeEnvelope(
+  activation: Activation,
+  state: unknown,
+  deletedThrough: number,
+  keys: readonly RememberedCommand[],
+): Buffer {
   const { memory, definition } = activation;
   // Records before this snapshot may be deleted where only the latest state is kept: remembered replies come along.
   const carriesReplies = definition.kind === 'durableState' || definition.memory!.retentionMs !== undefined;
@@ -180,4 +213,3 @@ function append(
 function tooLarge(what: string, bytes: number, bytesMax: number): GreenroomError {
   return new GreenroomError('COMMAND_FAILED', `${what} has ${bytes} bytes; at most ${bytesMax} can be kept`);
 }
-

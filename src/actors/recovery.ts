@@ -8,8 +8,9 @@
  *
  * Invariant I11: fold(events ≤ n) = snapshot(n).
  */
-import { deepFreeze } from '../core/plain-data.ts';
+
 import type { Position, SequenceNumber } from '../core/ids.ts';
+import { deepFreeze } from '../core/plain-data.ts';
 import {
   type CommandBody,
   decodeCommandBody,
@@ -124,11 +125,19 @@ export class Recovery {
     for (let count = 1; this.#next !== 0; count++) {
       const position = this.#next;
       const record = this.#readPassingDamagedSnapshots(position);
-      if (record === 'hollow') throw new HistoryError(position, 'the events before this place were deleted, and no usable snapshot covers them');
+      if (record === 'hollow')
+        throw new HistoryError(
+          position,
+          'the events before this place were deleted, and no usable snapshot covers them',
+        );
       const { head } = record;
       this.#next = head.previous[0] ?? 0;
       const isLater = through !== undefined && head.firstSequence > through && head.eventCount > 0;
-      if (!isLater && (head.kind === 'snapshot' || head.kind === 'deleted') && (through === undefined || lastSequence(head) <= through)) {
+      if (
+        !isLater &&
+        (head.kind === 'snapshot' || head.kind === 'deleted') &&
+        (through === undefined || lastSequence(head) <= through)
+      ) {
         const body = decodeBase(record);
         if (body && (head.kind === 'deleted' || body.snapshotVersion === this.#options.memory.snapshotVersion)) {
           this.#base = { head, body };
@@ -150,7 +159,8 @@ export class Recovery {
   /** A damaged snapshot loses nothing that the records before it do not hold. */
   #readPassingDamagedSnapshots(position: Position): HistoryRecord | 'hollow' {
     const result = this.#options.log.read(position);
-    if (result.type === 'damaged' && result.head?.kind === 'snapshot') return { head: result.head, body: Buffer.alloc(0) };
+    if (result.type === 'damaged' && result.head?.kind === 'snapshot')
+      return { head: result.head, body: Buffer.alloc(0) };
     return readRecord(this.#options.log, position);
   }
 
@@ -162,7 +172,12 @@ export class Recovery {
       return;
     }
     const { head, body } = this.#base;
-    recovered.state = head.kind === 'deleted' ? initialState(memory, id, freeze ?? false) : freeze ? deepFreeze(body.state) : body.state;
+    recovered.state =
+      head.kind === 'deleted'
+        ? initialState(memory, id, freeze ?? false)
+        : freeze
+          ? deepFreeze(body.state)
+          : body.state;
     recovered.sequenceNumber = body.sequenceNumber;
     recovered.deletedThrough = body.deletedThrough;
     recovered.snapshotPosition = head.position;
@@ -214,14 +229,21 @@ export class Recovery {
     const recovered = this.#recovered;
     let sequence = head.firstSequence;
     if (body.events.length > 0 && sequence !== recovered.sequenceNumber + 1) {
-      throw new HistoryError(head.position, `event ${sequence} follows event ${recovered.sequenceNumber}; one between them is missing`);
+      throw new HistoryError(
+        head.position,
+        `event ${sequence} follows event ${recovered.sequenceNumber}; one between them is missing`,
+      );
     }
     for (const event of body.events) {
       if (through !== undefined && sequence > through) break;
       try {
         recovered.state = replayEvent(memory, recovered.state, event, freeze ?? false);
       } catch (error) {
-        throw new HistoryError(head.position, `event ${sequence} ('${event.type}'): ${error instanceof Error ? error.message : String(error)}`, error);
+        throw new HistoryError(
+          head.position,
+          `event ${sequence} ('${event.type}'): ${error instanceof Error ? error.message : String(error)}`,
+          error,
+        );
       }
       recovered.sequenceNumber = sequence;
       recovered.eventsReplayed += 1;
@@ -236,7 +258,8 @@ export class Recovery {
       recovered.outbox.push(tell);
       recovered.lastTellNumber = tell.number;
     }
-    if (body.tellsAcknowledged > 0) recovered.outbox = recovered.outbox.filter((tell) => tell.number > body.tellsAcknowledged);
+    if (body.tellsAcknowledged > 0)
+      recovered.outbox = recovered.outbox.filter((tell) => tell.number > body.tellsAcknowledged);
   }
 
   #noteNewest(head: RecordHead): void {

@@ -40,7 +40,10 @@ export function answerFromRecord(activation: Activation, envelope: Envelope): bo
       activation.answer(
         envelope,
         undefined,
-        new GreenroomError('OUTCOME_UNKNOWN', 'the records that would tell whether this command was executed are gone or too far back; look at the state'),
+        new GreenroomError(
+          'OUTCOME_UNKNOWN',
+          'the records that would tell whether this command was executed are gone or too far back; look at the state',
+        ),
       );
       return true;
   }
@@ -55,7 +58,11 @@ function answerDelivery(activation: Activation, envelope: Envelope): boolean {
   }
   const previous = delivery!.previous;
   if (previous > 0 && !marks.covers({ ...delivery!, number: previous })) {
-    activation.answer(envelope, undefined, new GreenroomError('UNAVAILABLE', `tell ${previous} of the same sender has not arrived`));
+    activation.answer(
+      envelope,
+      undefined,
+      new GreenroomError('UNAVAILABLE', `tell ${previous} of the same sender has not arrived`),
+    );
     return true;
   }
   return false;
@@ -69,11 +76,15 @@ function replay(activation: Activation, envelope: Envelope, reply: unknown): voi
 }
 
 function keyReused(envelope: Envelope): GreenroomError {
-  return new GreenroomError('KEY_REUSED', `the idempotency key '${envelope.commandId}' was used for another command or input; make a new key for a new intent`);
+  return new GreenroomError(
+    'KEY_REUSED',
+    `the idempotency key '${envelope.commandId}' was used for another command or input; make a new key for a new intent`,
+  );
 }
 
 function readReply(log: ShardLog, position: number): unknown {
   const record = readRecord(log, position);
-  if (record === 'hollow') throw new HistoryError(position, 'the record of a remembered command was deleted without keeping its reply');
+  if (record === 'hollow')
+    throw new HistoryError(position, 'the record of a remembered command was deleted without keeping its reply');
   return decodeCommandBody(record.body).reply;
 }

@@ -40,7 +40,8 @@ export class Supervision {
     const trouble = this.#troubles.get(`${type}/${id}`);
     if (!trouble) return fine;
     if (trouble.failures >= failuresBeforeQuarantine) return { type: 'quarantined', reason: trouble.reason };
-    if (nowMs < trouble.untilMs) return { type: 'backingOff', retryAfterMs: trouble.untilMs - nowMs, reason: trouble.reason };
+    if (nowMs < trouble.untilMs)
+      return { type: 'backingOff', retryAfterMs: trouble.untilMs - nowMs, reason: trouble.reason };
     return fine;
   }
 

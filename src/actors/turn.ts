@@ -3,9 +3,9 @@
  * turn becomes a record, or nothing (P3).
  */
 import { GreenroomError } from '../core/errors.ts';
+import type { SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { findNotPlain, withoutUndefined } from '../core/plain-data.ts';
-import type { SequenceNumber } from '../core/ids.ts';
 import type { OutgoingTell, StoredEvent } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import { savedEvent } from './definition.ts';
@@ -134,7 +134,8 @@ export class Binding implements InstanceBinding, RefTarget {
     const clean = withoutUndefined(data);
     const next = applyEvent(memory, activation.state, type, activation.host.frozen(clean), activation.host.freezes);
     turn.events ??= [];
-    if (turn.events.length >= eventsPerCommandMax) throw new MemoryError(`a command persists at most ${eventsPerCommandMax} events`);
+    if (turn.events.length >= eventsPerCommandMax)
+      throw new MemoryError(`a command persists at most ${eventsPerCommandMax} events`);
     turn.events.push({ type, version: eventVersion(memory, type), data: clean });
     activation.state = next;
     activation.sequenceNumber += 1;
@@ -149,7 +150,10 @@ export class Binding implements InstanceBinding, RefTarget {
     activation.host.definitionOf(type, command);
     const waiting = activation.outboxLength + (turn.tells?.length ?? 0);
     if (waiting >= outboxLengthMax) {
-      throw new GreenroomError('OVERLOADED', `${outboxLengthMax} tells of this actor wait for their receivers; try again when they have caught up`);
+      throw new GreenroomError(
+        'OVERLOADED',
+        `${outboxLengthMax} tells of this actor wait for their receivers; try again when they have caught up`,
+      );
     }
     turn.tells ??= [];
     const number = activation.lastTellNumber + turn.tells.length + 1;
@@ -167,6 +171,9 @@ export class Binding implements InstanceBinding, RefTarget {
   #turn(what: string): Turn {
     const { turn } = this.#alive();
     if (turn) return turn;
-    throw new GreenroomError('UNAVAILABLE', `${what} only works while a command runs; await what you start in a command before it returns`);
+    throw new GreenroomError(
+      'UNAVAILABLE',
+      `${what} only works while a command runs; await what you start in a command before it returns`,
+    );
   }
 }

@@ -44,7 +44,11 @@ export function committedEnd(host: ActorHost, log: ShardLog, type: string, id: A
   return { log, newest, sequenceNumber, deletedThrough };
 }
 
-export function readCommittedEvents(end: CommittedEnd | undefined, after: SequenceNumber, limit: number): readonly PublicEvent[] {
+export function readCommittedEvents(
+  end: CommittedEnd | undefined,
+  after: SequenceNumber,
+  limit: number,
+): readonly PublicEvent[] {
   return end ? readEvents(end.log, end.newest, end.sequenceNumber, Math.max(after, end.deletedThrough), limit) : [];
 }
 

@@ -2,13 +2,21 @@
 import { type ActorHost, wakeBucketsMs } from '../actors/actor-host.ts';
 import type { MetricHistogram, MetricSample } from './gateway.ts';
 
-export function nodeMetrics(host: ActorHost, shardsOwned: number, pendingBytes: number): readonly (MetricSample | MetricHistogram)[] {
+export function nodeMetrics(
+  host: ActorHost,
+  shardsOwned: number,
+  pendingBytes: number,
+): readonly (MetricSample | MetricHistogram)[] {
   const { metrics } = host;
   return [
     counter('greenroom_commands_total', 'Commands run', metrics.commands),
     counter('greenroom_rejections_total', 'Commands that answered with a rejection', metrics.rejections),
     counter('greenroom_failures_total', 'Commands that failed; nothing of them was kept', metrics.failures),
-    counter('greenroom_replayed_answers_total', 'Retries answered from the record of their first attempt', metrics.replayedAnswers),
+    counter(
+      'greenroom_replayed_answers_total',
+      'Retries answered from the record of their first attempt',
+      metrics.replayedAnswers,
+    ),
     counter('greenroom_overloads_total', 'Commands refused because too many waited', metrics.overloads),
     counter('greenroom_records_committed_total', 'Records committed', metrics.recordsCommitted),
     counter('greenroom_snapshots_total', 'Snapshots taken', metrics.snapshots),
@@ -18,7 +26,11 @@ export function nodeMetrics(host: ActorHost, shardsOwned: number, pendingBytes: 
     counter('greenroom_tells_delivered_total', 'Tells recorded by their receivers', metrics.tellsDelivered),
     counter('greenroom_tells_refused_total', 'Tells that their receivers refused for good', metrics.tellsRefused),
     gauge('greenroom_actors_active', 'Actors in memory', host.activeCount),
-    gauge('greenroom_actors_quarantined', 'Actors that cannot recover and wait for an operator', host.supervision.quarantined),
+    gauge(
+      'greenroom_actors_quarantined',
+      'Actors that cannot recover and wait for an operator',
+      host.supervision.quarantined,
+    ),
     gauge('greenroom_commands_queued', 'Commands in mailboxes', host.queued),
     gauge('greenroom_shards_owned', 'Shards this node owns', shardsOwned),
     gauge('greenroom_journal_pending_bytes', 'Bytes appended and not durable yet', pendingBytes),

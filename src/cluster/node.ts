@@ -6,9 +6,9 @@
  * can be taken for its own.
  */
 import { ActorHost } from '../actors/actor-host.ts';
-import { Recovery } from '../actors/recovery.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
-import { type Caller, type Envelope } from '../actors/envelope.ts';
+import type { Caller, Envelope } from '../actors/envelope.ts';
+import { Recovery } from '../actors/recovery.ts';
 import { assignedIdPrefix } from '../actors/remembered-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
@@ -120,7 +120,9 @@ export class ClusterNode implements Gateway {
     const free = await this.#settings.journal.freeBytes();
     const isLow = free !== undefined && free < freeBytesMin;
     if (isLow !== (this.#lowDisk !== undefined)) {
-      this.#lowDisk = isLow ? `the disk is nearly full (${Math.floor(free / 1_048_576)} MiB free): nothing can be recorded; free some space` : undefined;
+      this.#lowDisk = isLow
+        ? `the disk is nearly full (${Math.floor(free / 1_048_576)} MiB free): nothing can be recorded; free some space`
+        : undefined;
       if (isLow) this.#settings.log.error('low disk: commands that record something are refused', { freeBytes: free });
       else this.#settings.log.info('enough disk again', { freeBytes: free });
     }
@@ -158,7 +160,13 @@ export class ClusterNode implements Gateway {
     return new Promise((resolve, reject) => {
       const caller: Caller = {
         replied: (reply: unknown, envelope: Envelope) =>
-          resolve({ reply, idempotencyKey: commandId, replayed: envelope.replayed, position: log?.committed ?? 0, woke: envelope.woke }),
+          resolve({
+            reply,
+            idempotencyKey: commandId,
+            replayed: envelope.replayed,
+            position: log?.committed ?? 0,
+            woke: envelope.woke,
+          }),
         failed: (error) => {
           if (error instanceof GreenroomError) error.idempotencyKey = commandId;
           reject(error);
@@ -171,7 +179,8 @@ export class ClusterNode implements Gateway {
   /** An assigned key carries the position known when it was made, so that whoever sends it again need not. */
   #identify(request: CommandRequest, position: number): { commandId: CommandId; since: number } {
     const { key } = request;
-    if (key === undefined) return { commandId: parseCommandId(`${this.host.nextCommandId()}.${position.toString(36)}`), since: -1 };
+    if (key === undefined)
+      return { commandId: parseCommandId(`${this.host.nextCommandId()}.${position.toString(36)}`), since: -1 };
     if (request.since !== undefined) return { commandId: key, since: request.since };
     if (!key.startsWith(assignedIdPrefix)) return { commandId: key, since: -1 };
     const known = /^~[A-Za-z0-9]+\.[0-9a-z]+\.([0-9a-z]+)$/.exec(key);
@@ -193,7 +202,9 @@ export class ClusterNode implements Gateway {
     const home = this.host.home(type);
     const { definition, activations } = home;
     if (!definition.memory) {
-      const ids = [...activations.keys()].filter((id) => page.after === undefined || compareBytes(id, page.after) > 0).sort(compareBytes);
+      const ids = [...activations.keys()]
+        .filter((id) => page.after === undefined || compareBytes(id, page.after) > 0)
+        .sort(compareBytes);
       return ids.slice(0, page.limit).map((id) => ({ id: id as ActorId, status: 'active', sequenceNumber: 0 }));
     }
     if (this.#settings.journal.pendingBytes > 0) await this.#settings.journal.flush();
@@ -223,10 +234,18 @@ export class ClusterNode implements Gateway {
     const reason = this.host.supervision.standing(type, id, this.#settings.clock.monotonicMs());
     if (!end || end.sequenceNumber === 0) throw unknownActor(type, id);
     if (at !== undefined && at > end.sequenceNumber) {
-      throw new GreenroomError('BAD_REQUEST', `${type}/${id} has ${end.sequenceNumber} events; there is no state at ${at}`);
+      throw new GreenroomError(
+        'BAD_REQUEST',
+        `${type}/${id} has ${end.sequenceNumber} events; there is no state at ${at}`,
+      );
     }
     if (status === 'quarantined' && at === undefined) {
-      return { ...common, sequenceNumber: end.sequenceNumber, state: null, ...('reason' in reason ? { reason: reason.reason } : {}) };
+      return {
+        ...common,
+        sequenceNumber: end.sequenceNumber,
+        state: null,
+        ...('reason' in reason ? { reason: reason.reason } : {}),
+      };
     }
     const recovered = await this.#recover(definition, id, log, end.newest, at);
     if (recovered.deletedThrough > 0 && recovered.sequenceNumber === recovered.deletedThrough) {
@@ -237,9 +256,21 @@ export class ClusterNode implements Gateway {
   }
 
   /** Makes a state beside the actor, in slices: looking does not wake it. */
-  async #recover(definition: ActorDefinition, id: ActorId, log: OwnedShardLog, newest: number, through: SequenceNumber | undefined) {
+  async #recover(
+    definition: ActorDefinition,
+    id: ActorId,
+    log: OwnedShardLog,
+    newest: number,
+    through: SequenceNumber | undefined,
+  ) {
     const { clock } = this.#settings;
-    const recovery = new Recovery({ memory: definition.memory!, id, log, newest, ...(through === undefined ? {} : { through }) });
+    const recovery = new Recovery({
+      memory: definition.memory!,
+      id,
+      log,
+      newest,
+      ...(through === undefined ? {} : { through }),
+    });
     try {
       for (;;) {
         const endMs = clock.monotonicMs() + 2;
@@ -247,8 +278,13 @@ export class ClusterNode implements Gateway {
         await new Promise<void>((resolve) => clock.defer(resolve));
       }
     } catch (error) {
-      if (through !== undefined) throw new GreenroomError('BAD_REQUEST', `the state at ${through} cannot be made: ${(error as Error).message}`, { cause: error });
-      throw new GreenroomError('UNAVAILABLE', `the state cannot be recovered: ${(error as Error).message}`, { cause: error });
+      if (through !== undefined)
+        throw new GreenroomError('BAD_REQUEST', `the state at ${through} cannot be made: ${(error as Error).message}`, {
+          cause: error,
+        });
+      throw new GreenroomError('UNAVAILABLE', `the state cannot be recovered: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -294,13 +330,28 @@ export class ClusterNode implements Gateway {
       node: this.name,
       leader: this.name,
       mapVersion: 1,
-      members: [{ node: this.name, address: clusterAddress, httpAddress: this.httpAddress, status: 'up', shardsOwned: this.#logs.length }],
+      members: [
+        {
+          node: this.name,
+          address: clusterAddress,
+          httpAddress: this.httpAddress,
+          status: 'up',
+          shardsOwned: this.#logs.length,
+        },
+      ],
     };
   }
 
   shards(): readonly ShardInfo[] {
     const status = this.#failure ? 'stopped' : 'active';
-    return this.#logs.map(({ shard, epoch }) => ({ shard, epoch, owner: this.name, replicas: [this.name], learners: [], status }));
+    return this.#logs.map(({ shard, epoch }) => ({
+      shard,
+      epoch,
+      owner: this.name,
+      replicas: [this.name],
+      learners: [],
+      status,
+    }));
   }
 
   drain(node: string): Promise<void> {
@@ -312,8 +363,12 @@ export class ClusterNode implements Gateway {
   }
 
   #aloneRefusal(node: string, done: string): GreenroomError {
-    if (node !== this.name) return new GreenroomError('NOT_FOUND', `there is no member '${node}'; there is ${this.name}`);
-    return new GreenroomError('FORBIDDEN', `${node} is the only member, so there is nobody to take its shards; it cannot be ${done}`);
+    if (node !== this.name)
+      return new GreenroomError('NOT_FOUND', `there is no member '${node}'; there is ${this.name}`);
+    return new GreenroomError(
+      'FORBIDDEN',
+      `${node} is the only member, so there is nobody to take its shards; it cannot be ${done}`,
+    );
   }
 
   async readiness(): Promise<Readiness> {
@@ -337,4 +392,3 @@ export class ClusterNode implements Gateway {
 function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
-

@@ -42,9 +42,27 @@ export class OwnedShardLog implements ShardLog, Completion {
     this.#time = tail.time;
     this.#committed = tail.position;
     const { identity } = journal;
-    journal.setHardState(shard, { promisedEpoch: this.epoch, promisedTo: identity.storeId }, { durable() {}, failed() {} });
-    const body = encodeEpochStartBody({ clusterId: identity.clusterId, owner: identity.storeId, replicas: [identity.storeId] });
-    const start: RecordDraft = { kind: 'epochStart', type: '', id: '', actorHash: 0, firstSequence: 0, eventCount: 0, ordinal: 0, previous: [], body };
+    journal.setHardState(
+      shard,
+      { promisedEpoch: this.epoch, promisedTo: identity.storeId },
+      { durable() {}, failed() {} },
+    );
+    const body = encodeEpochStartBody({
+      clusterId: identity.clusterId,
+      owner: identity.storeId,
+      replicas: [identity.storeId],
+    });
+    const start: RecordDraft = {
+      kind: 'epochStart',
+      type: '',
+      id: '',
+      actorHash: 0,
+      firstSequence: 0,
+      eventCount: 0,
+      ordinal: 0,
+      previous: [],
+      body,
+    };
     this.append(start, timeMs, { committed: () => whenServing.durable(), lost: (error) => whenServing.failed(error) });
   }
 

@@ -31,7 +31,9 @@ export interface TestOptions {
 export async function testNode(actors: readonly ActorClass[], options: TestOptions = {}): Promise<TestNode> {
   const journal = options.journal ?? new MemoryJournal({ identity });
   await journal.open();
-  const definitions = actors.map((type) => defineActor(type, { passivateAfterMs: options.passivateAfterMs ?? 120_000 }));
+  const definitions = actors.map((type) =>
+    defineActor(type, { passivateAfterMs: options.passivateAfterMs ?? 120_000 }),
+  );
   const node = await ClusterNode.start({
     name: 'a' as NodeName,
     definitions,
@@ -55,7 +57,22 @@ export async function testNode(actors: readonly ActorClass[], options: TestOptio
 }
 
 /** A command through the gateway, as the edge sends it. */
-export function command(test: TestNode, type: string, id: string, name: string, input?: unknown, more: { key?: string; since?: number; timeoutMs?: number } = {}) {
+export function command(
+  test: TestNode,
+  type: string,
+  id: string,
+  name: string,
+  input?: unknown,
+  more: { key?: string; since?: number; timeoutMs?: number } = {},
+) {
   const { key, since, timeoutMs = 5_000 } = more;
-  return test.node.command({ type, id: id as ActorId, command: name, input, key: key as CommandId | undefined, since, timeoutMs });
+  return test.node.command({
+    type,
+    id: id as ActorId,
+    command: name,
+    input,
+    key: key as CommandId | undefined,
+    since,
+    timeoutMs,
+  });
 }

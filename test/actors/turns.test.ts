@@ -61,7 +61,10 @@ class Stock extends durableState({ initialState: () => ({ left: 10 }) }) {
     return this.state;
   }
 }
-class Asker extends eventSourced({ initialState: () => ({ log: [] as string[] }), events: { Noted: (s, e: { text: string }) => ({ log: [...s.log, e.text] }) } }) {
+class Asker extends eventSourced({
+  initialState: () => ({ log: [] as string[] }),
+  events: { Noted: (s, e: { text: string }) => ({ log: [...s.log, e.text] }) },
+}) {
   async take(n: number) {
     const left = await this.actor(Stock, 'tea').reserve(n);
     this.persist('Noted', { text: `left ${left}` });
@@ -91,7 +94,10 @@ class Asker extends eventSourced({ initialState: () => ({ log: [] as string[] })
     return this.state;
   }
 }
-class Notes extends eventSourced({ initialState: () => ({ notes: [] as string[] }), events: { Noted: (s, e: { text: string }) => ({ notes: [...s.notes, e.text] }) } }) {
+class Notes extends eventSourced({
+  initialState: () => ({ notes: [] as string[] }),
+  events: { Noted: (s, e: { text: string }) => ({ notes: [...s.notes, e.text] }) },
+}) {
   note(text: string) {
     this.persist('Noted', { text });
   }
@@ -169,16 +175,26 @@ describe('turns', () => {
     const assigned = await command(t, 'Counter', 'a', 'add', 1);
     const again = await command(t, 'Counter', 'a', 'add', 1, { key: assigned.idempotencyKey });
     expect(again).toMatchObject({ reply: assigned.reply, replayed: true });
-    expect(await command(t, 'Counter', 'a', 'add', 1, { key: '~other.1', since: 0 })).toMatchObject({ replayed: false });
+    expect(await command(t, 'Counter', 'a', 'add', 1, { key: '~other.1', since: 0 })).toMatchObject({
+      replayed: false,
+    });
   });
 
   test('history: events, past states, following, deletion', async () => {
     const t = await testNode(all);
     for (let i = 1; i <= 300; i++) await t.ref(Counter, 'a').add(i);
     const id = 'a' as never;
-    expect((await t.node.events('Counter', id, 120, 3)).map((e) => [e.sequenceNumber, e.data])).toEqual([[121, { by: 121 }], [122, { by: 122 }], [123, { by: 123 }]]);
+    expect((await t.node.events('Counter', id, 120, 3)).map((e) => [e.sequenceNumber, e.data])).toEqual([
+      [121, { by: 121 }],
+      [122, { by: 122 }],
+      [123, { by: 123 }],
+    ]);
     expect(await t.node.inspect('Counter', id, 10)).toMatchObject({ state: { total: 55 }, sequenceNumber: 10 });
-    expect(await t.node.inspect('Counter', id)).toMatchObject({ state: { total: 45150 }, sequenceNumber: 300, status: 'active' });
+    expect(await t.node.inspect('Counter', id)).toMatchObject({
+      state: { total: 45150 },
+      sequenceNumber: 300,
+      status: 'active',
+    });
     const seen: number[] = [];
     const stop = new AbortController();
     const following = (async () => {
