@@ -266,8 +266,9 @@ describe('definitions', () => {
       get accessor() {
         return 1;
       }
+      // biome-ignore lint/suspicious/noThenProperty: the point of the test
       then() {}
-      toString() {
+      override toString() {
         return '';
       }
       protected override onActivate() {}

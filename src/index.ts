@@ -1,0 +1,48 @@
+/** Greenroom: persistent actors in one npm install. This is the whole public surface of the package's main entry. */
+export {
+  type Accepts,
+  Actor,
+  type ActorClass,
+  type ActorOptions,
+  type ActorRef,
+  type ActorType,
+  type Client,
+  type CommandName,
+  DurableStateActor,
+  type DurableStateModel,
+  durableState,
+  type EventOf,
+  EventSourcedActor,
+  type EventSourcedModel,
+  type EventsOf,
+  eventSourced,
+  type Head,
+  type Immutable,
+  type InputOf,
+  type NotPlainData,
+  type OneInputOnly,
+  type PersistentActorOptions,
+  type Plain,
+  type StandardSchema,
+  type StateOf,
+  type Tell,
+} from './actors/actor.ts';
+export type {
+  ActorStatus,
+  ActorSummary,
+  ActorTypeInfo,
+  ClusterInfo,
+  CommandAnswer,
+  CommandRequest,
+  Gateway,
+  Inspection,
+  MemberInfo,
+  PublicEvent,
+  ShardInfo,
+} from './cluster/gateway.ts';
+export type { NodeOptions } from './cluster/node-options.ts';
+export type { Duration } from './core/duration.ts';
+export { type ErrorCode, errorCodes, GreenroomError, type Issue, Rejection } from './core/errors.ts';
+export type { Log } from './core/log.ts';
+export { JournalError, type JournalErrorCode } from './persistence/journal.ts';
+export { type GreenroomNode, startNode } from './start-node.ts';
