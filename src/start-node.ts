@@ -37,7 +37,15 @@ export interface GreenroomNode extends Client {
   close(): Promise<void>;
 }
 
-const defaults = { host: '127.0.0.1', port: 7_400, httpPort: 8_400, shards: 256, replicas: 3, maxActive: 100_000, shutdownGraceMs: 10_000 };
+const defaults = {
+  host: '127.0.0.1',
+  port: 7_400,
+  httpPort: 8_400,
+  shards: 256,
+  replicas: 3,
+  maxActive: 100_000,
+  shutdownGraceMs: 10_000,
+};
 
 /**
  * Starts a node. Resolves when it serves.
@@ -49,7 +57,9 @@ const defaults = { host: '127.0.0.1', port: 7_400, httpPort: 8_400, shards: 256,
 export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   const { log = silentLog, host = defaults.host } = options;
   const definitions = options.actors.map((type: ActorClass) =>
-    defineActor(type, { passivateAfterMs: optionMs('passivateAfter', options.passivateAfter, passivateAfterDefaultMs) }),
+    defineActor(type, {
+      passivateAfterMs: optionMs('passivateAfter', options.passivateAfter, passivateAfterDefaultMs),
+    }),
   );
   const graceMs = optionMs('shutdownGrace', options.shutdownGrace, defaults.shutdownGraceMs);
   const maxActive = wholeNumber('maxActive', options.maxActive, defaults.maxActive, Number.MAX_SAFE_INTEGER);
@@ -88,7 +98,9 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
       httpUrl: edge?.url,
       gateway: node,
       failed,
-      actor: ((type: ActorType<Actor> | string, id: string) => node.host.refFor(node.host, type, id)) as <A extends Actor>(
+      actor: ((type: ActorType<Actor> | string, id: string) => node.host.refFor(node.host, type, id)) as <
+        A extends Actor,
+      >(
         type: ActorType<A> | string,
         id: string,
       ) => ActorRef<A>,
@@ -104,7 +116,10 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   }
 }
 
-async function openJournal(options: NodeOptions, address: ClusterAddress): Promise<{ journal: LevelJournal; name: NodeName }> {
+async function openJournal(
+  options: NodeOptions,
+  address: ClusterAddress,
+): Promise<{ journal: LevelJournal; name: NodeName }> {
   const wanted = options.node === undefined ? undefined : parseNodeName(options.node);
   const directory = options.data ?? join('.greenroom', wanted ?? `node-${address.port}`);
   const known = await readStoreIdentity(directory);
@@ -113,7 +128,13 @@ async function openJournal(options: NodeOptions, address: ClusterAddress): Promi
   const replicas = wholeNumber('replicas', options.replicas, defaults.replicas, 7);
   const journal = new LevelJournal({
     directory,
-    format: { clusterId: randomName(systemRandom, 12), node: name, storeId: randomName(systemRandom, 12), shardCount, replicas },
+    format: {
+      clusterId: randomName(systemRandom, 12),
+      node: name,
+      storeId: randomName(systemRandom, 12),
+      shardCount,
+      replicas,
+    },
     expected: {
       ...(wanted === undefined ? {} : { node: wanted }),
       ...(options.shards === undefined ? {} : { shardCount }),
@@ -147,7 +168,11 @@ function heapUsed(): number {
 function optionMs(name: string, value: Duration | undefined, otherwiseMs: number): number {
   if (value === undefined) return otherwiseMs;
   const ms = durationMs(value);
-  if (ms === undefined) throw new GreenroomError('BAD_REQUEST', `${name} is ${JSON.stringify(value)}; it is milliseconds or a text like '30s'`);
+  if (ms === undefined)
+    throw new GreenroomError(
+      'BAD_REQUEST',
+      `${name} is ${JSON.stringify(value)}; it is milliseconds or a text like '30s'`,
+    );
   return ms;
 }
 

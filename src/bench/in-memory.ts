@@ -28,8 +28,16 @@ export const inMemory: Benchmark = {
       const askTotal = Math.ceil(600_000 * scale);
       return [
         { name: 'local tell', unit: '/s', value: tellRate },
-        { name: 'local ask, 256 in flight', unit: '/s', value: await closedLoop(askTotal, 256, (i) => refs[(i * stride) % actorCount]!.add(1)) },
-        { name: 'local ask, 1 in flight', unit: '/s', value: await closedLoop(Math.ceil(askTotal / 4), 1, (i) => refs[(i * stride) % actorCount]!.add(1)) },
+        {
+          name: 'local ask, 256 in flight',
+          unit: '/s',
+          value: await closedLoop(askTotal, 256, (i) => refs[(i * stride) % actorCount]!.add(1)),
+        },
+        {
+          name: 'local ask, 1 in flight',
+          unit: '/s',
+          value: await closedLoop(Math.ceil(askTotal / 4), 1, (i) => refs[(i * stride) % actorCount]!.add(1)),
+        },
       ];
     } finally {
       await node.close();

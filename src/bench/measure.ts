@@ -38,7 +38,12 @@ export interface Summary {
   readonly repeats: number;
 }
 
-export async function repeat(benchmark: Benchmark, repeats: number, scale: number, parent: string | undefined): Promise<readonly Summary[]> {
+export async function repeat(
+  benchmark: Benchmark,
+  repeats: number,
+  scale: number,
+  parent: string | undefined,
+): Promise<readonly Summary[]> {
   const series = new Map<string, { unit: string; values: number[] }>();
   for (let i = 0; i < repeats; i++) {
     const made: string[] = [];
@@ -68,7 +73,11 @@ export function summarize(name: string, unit: string, values: readonly number[])
 }
 
 /** Runs `once` `total` times with `inFlight` of them open at any moment. Returns how many per second. */
-export async function closedLoop(total: number, inFlight: number, once: (index: number) => Promise<unknown>): Promise<number> {
+export async function closedLoop(
+  total: number,
+  inFlight: number,
+  once: (index: number) => Promise<unknown>,
+): Promise<number> {
   let next = 0;
   const startMs = performance.now();
   const lane = async () => {

@@ -7,7 +7,11 @@ export interface BenchReport {
   readonly at: string;
   readonly scale: number;
   readonly machine: Machine;
-  readonly results: readonly { readonly benchmark: string; readonly about: string; readonly figures: readonly Summary[] }[];
+  readonly results: readonly {
+    readonly benchmark: string;
+    readonly about: string;
+    readonly figures: readonly Summary[];
+  }[];
 }
 
 export function formatReport(report: BenchReport): string {

@@ -1,7 +1,8 @@
 /** Runs benchmarks one after the other, in one process so that they compare, and reports as it goes. */
-import { describeMachine } from './machine.ts';
+
 import { footprint } from './footprint.ts';
 import { inMemory } from './in-memory.ts';
+import { describeMachine } from './machine.ts';
 import { type Benchmark, repeat } from './measure.ts';
 import { overHttp } from './over-http.ts';
 import { persisted } from './persisted.ts';
