@@ -20,7 +20,7 @@ import { makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { PendingAppend } from './pending-append.ts';
-import { appendDeletion, appendSnapshot, appendTurn, isSnapshotDue } from './recording.ts';
+import { appendAcknowledgement, appendDeletion, appendSnapshot, appendTurn, isSnapshotDue } from './recording.ts';
 import { emptyMemory, type RecoveredMemory, Recovery } from './recovery.ts';
 import { answerFromRecord } from './replayed-answer.ts';
 import type { ShardLog } from './shard-log.ts';
@@ -423,6 +423,7 @@ export class Activation {
     this.pendingAppends -= 1;
     if (this.lastPending === pending) this.lastPending = undefined;
     if (pending.tells) this.host.sendTells(this, pending.tells);
+    if (pending.covers) this.host.retireHistory(this, pending.covers.from, pending.covers.isDeletion);
     this.host.recordCommitted(this, pending);
     if (this.pendingAppends > 0) return;
     if (this.phase === 'failed') this.#leave();
@@ -462,6 +463,10 @@ export class Activation {
 
   /** Only when idle. */
   beginPassivation(): void {
+    if (appendAcknowledgement(this)) {
+      this.#wantsToPassivate = true;
+      return;
+    }
     const instance = this.#instance as { onPassivate?(): unknown } | undefined;
     if (!instance || !this.definition.hasPassivateHook) {
       this.#leave();

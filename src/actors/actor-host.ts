@@ -19,6 +19,7 @@ import type { ActorClass } from './actor.ts';
 import { closesCycle } from './ask-cycle.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, reservedNames } from './definition.ts';
 import { type Caller, Envelope, nobody } from './envelope.ts';
+import { HistoryError } from './history.ts';
 import { IdleList } from './idle-list.ts';
 import {
   backoffMaxMs,
@@ -131,6 +132,7 @@ export class ActorHost implements RefTarget {
   #isDraining = false;
   #drainIsDue = false;
   #sliceEndsMs = 0;
+  #mustYield = false;
   #turnsUntilLook = turnsPerLook;
   /** Waits for something outside the run queue: an async turn, a hook. */
   readonly #busy = new Set<Activation>();
@@ -140,6 +142,7 @@ export class ActorHost implements RefTarget {
   #cancelSweep: (() => void) | undefined;
   #sweeps = 0;
   #stopReason: string | undefined;
+  #isClosed = false;
   readonly #commitListeners = new Map<string, Set<() => void>>();
 
   constructor(options: ActorHostOptions) {
@@ -174,8 +177,9 @@ export class ActorHost implements RefTarget {
     this.#stopReason = reason;
   }
 
-  /** Stops looking at time. */
+  /** Stops looking at time, and runs nothing more. */
   close(): void {
+    this.#isClosed = true;
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
   }
@@ -455,7 +459,8 @@ export class ActorHost implements RefTarget {
     this.#ready.push(activation);
     if (this.#isDraining || this.#drainIsDue) return;
     this.#drainIsDue = true;
-    queueMicrotask(this.#drain);
+    if (this.#mustYield) this.clock.defer(this.#drainFresh);
+    else queueMicrotask(this.#drain);
   }
 
   readonly #isOver = (): boolean => {
@@ -467,11 +472,13 @@ export class ActorHost implements RefTarget {
   };
 
   readonly #drainFresh = (): void => {
+    this.#mustYield = false;
     this.#sliceEndsMs = this.clock.monotonicMs() + sliceMs;
     this.#drain();
   };
 
   readonly #drain = (): void => {
+    if (this.#isClosed) return;
     this.#drainIsDue = false;
     this.#isDraining = true;
     this.nowMs = this.clock.monotonicMs();
@@ -486,8 +493,9 @@ export class ActorHost implements RefTarget {
     }
     this.#ready = next === this.#ready.length ? [] : this.#ready.slice(next);
     this.#isDraining = false;
+    // A slice that is over lets I/O go first, also when its last turn only comes back through an answer.
+    this.#mustYield = isOver;
     if (this.#ready.length === 0) return;
-    // The slice is over: whatever I/O waits comes first.
     this.#drainIsDue = true;
     this.clock.defer(this.#drainFresh);
   };
@@ -613,12 +621,18 @@ export class ActorHost implements RefTarget {
     const log = activation.log!;
     const untilTime = retirableUntil(activation, isDeletion, this.clock.wallMs());
     const step = (at: Position) => {
-      const { positions, next } = retirable(activation, at, untilTime);
-      const goOn = () => {
-        if (next > 0) this.clock.defer(() => step(next));
-      };
-      if (positions.length === 0) goOn();
-      else log.hollow(positions, { durable: goOn, failed: () => {} });
+      if (this.#isClosed) return;
+      try {
+        const { positions, next } = retirable(activation, at, untilTime);
+        const goOn = () => {
+          if (next > 0) this.clock.defer(() => step(next));
+        };
+        if (positions.length === 0) goOn();
+        else log.hollow(positions, { durable: goOn, failed: () => {} });
+      } catch (error) {
+        if (!(error instanceof HistoryError)) throw error;
+        activation.diagnostics.warn('old records could not be deleted', { error });
+      }
     };
     if (from > 0) this.clock.defer(() => step(from));
   }

@@ -340,5 +340,5 @@ export type StateOf<A> =
 export type EventsOf<A> = A extends EventSourcedActor<infer _State, infer Events> ? Events : never;
 /** One event of an actor class, with its payload. */
 export type EventOf<A, E = EventsOf<A>> = {
-  [K in keyof E & string]: unknown extends E[K] ? { type: K; data?: E[K] } : { type: K; data: E[K] };
+  [K in keyof E & string]: undefined extends E[K] ? { type: K; data?: E[K] } : { type: K; data: E[K] };
 }[keyof E & string];

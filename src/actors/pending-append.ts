@@ -23,6 +23,8 @@ export class PendingAppend implements AppendOutcome {
   readonly tells: readonly OutgoingTell[] | undefined;
   readonly hasEvents: boolean;
   position: Position = 0;
+  /** For snapshots and deletions: records from here back are covered, and may go once this one is committed. */
+  covers: { readonly from: Position; readonly isDeletion: boolean } | undefined = undefined;
   #others: Output[] | undefined = undefined;
 
   constructor(

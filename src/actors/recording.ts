@@ -40,6 +40,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   }
   if (envelope.commandId === '') envelope.commandId = activation.host.nextCommandId();
   const { events, tells } = turn;
+  const tellsAcknowledged = tellsArrived(activation);
   let body: Buffer;
   try {
     body = encodeCommandBody({
@@ -48,10 +49,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
       events: events ?? [],
       reply: withoutUndefined(reply),
       tells: tells ?? [],
-      tellsAcknowledged:
-        memory.lastTellNumber === 0
-          ? 0
-          : (activation.outbox?.acknowledgedThrough(memory.lastTellNumber) ?? memory.lastTellNumber),
+      tellsAcknowledged,
       delivery: envelope.delivery,
     });
     if (body.length > recordedReplyBytesMax) {
@@ -83,7 +81,31 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   }
   if (envelope.delivery) memory.marks.advance(envelope.delivery);
   if (tells) memory.lastTellNumber = tells.at(-1)!.number;
+  memory.tellsAcknowledged = tellsAcknowledged;
   return undefined;
+}
+
+/** Every tell up to this number has arrived. */
+function tellsArrived({ memory, outbox }: Activation): number {
+  return outbox ? outbox.acknowledgedThrough(memory.lastTellNumber) : memory.lastTellNumber;
+}
+
+/**
+ * Notes which tells have arrived, so that waking does not send them again. Only needed before the actor leaves
+ * memory: while it is there, the next command's record says it.
+ */
+export function appendAcknowledgement(activation: Activation): boolean {
+  const { memory, host, log } = activation;
+  if (!log || memory.tellsAcknowledged === memory.lastTellNumber || log.refusal()) return false;
+  const tellsAcknowledged = tellsArrived(activation);
+  const commandId = host.nextCommandId() as CommandId;
+  const body = encodeCommandBody({ commandId, fingerprint: 0, events: [], reply: undefined, tells: [], tellsAcknowledged, delivery: undefined });
+  const pending = new PendingAppend(activation, undefined, undefined, undefined, false);
+  const { bytes } = append(activation, 'command', activation.sequenceNumber, 0, body, host.clock.wallMs(), pending);
+  memory.recordsSinceSnapshot += 1;
+  memory.bytesSinceSnapshot += bytes;
+  memory.tellsAcknowledged = tellsAcknowledged;
+  return true;
 }
 
 /**
@@ -121,10 +143,11 @@ export function appendSnapshot(activation: Activation): void {
   const pending = new PendingAppend(activation, undefined, undefined, undefined, false);
   const appended = append(activation, 'snapshot', sequenceNumber, 0, body, activation.host.clock.wallMs(), pending);
   memory.snapshotPosition = appended.position;
+  memory.tellsAcknowledged = tellsArrived(activation);
   memory.snapshotBytes = body.length;
   activation.host.metrics.snapshots += 1;
   if (before !== 'hollow' && (definition.kind === 'durableState' || definition.memory!.retentionMs !== undefined)) {
-    activation.host.retireHistory(activation, before.head.previous[0] ?? 0, false);
+    pending.covers = { from: before.head.previous[0] ?? 0, isDeletion: false };
   }
 }
 
@@ -145,7 +168,7 @@ export function appendDeletion(activation: Activation, turn: Turn): GreenroomErr
   memory.snapshotBytes = body.length;
   memory.recordsSinceSnapshot = 0;
   memory.bytesSinceSnapshot = 0;
-  host.retireHistory(activation, newestBefore, true);
+  pending.covers = { from: newestBefore, isDeletion: true };
   return undefined;
 }
 

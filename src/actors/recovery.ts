@@ -48,6 +48,8 @@ export interface RecoveredMemory {
   /** Tells not known to have been recorded by their receivers. */
   outbox: OutgoingTell[];
   lastTellNumber: number;
+  /** Up to here the records say that tells have arrived. */
+  tellsAcknowledged: number;
   eventsReplayed: number;
 }
 
@@ -67,6 +69,7 @@ export function emptyMemory(state: unknown): RecoveredMemory {
     marks: new TellMarks(),
     outbox: [],
     lastTellNumber: 0,
+    tellsAcknowledged: 0,
     eventsReplayed: 0,
   };
 }
@@ -185,6 +188,7 @@ export class Recovery {
     for (const mark of body.marks) recovered.marks.advance(mark);
     recovered.outbox = [...body.outbox];
     recovered.lastTellNumber = body.lastTellNumber;
+    recovered.tellsAcknowledged = body.outbox[0] ? body.outbox[0].number - 1 : body.lastTellNumber;
     this.#noteNewest(head);
   }
 
@@ -258,8 +262,10 @@ export class Recovery {
       recovered.outbox.push(tell);
       recovered.lastTellNumber = tell.number;
     }
-    if (body.tellsAcknowledged > 0)
+    if (body.tellsAcknowledged > 0) {
+      recovered.tellsAcknowledged = body.tellsAcknowledged;
       recovered.outbox = recovered.outbox.filter((tell) => tell.number > body.tellsAcknowledged);
+    }
   }
 
   #noteNewest(head: RecordHead): void {

@@ -66,6 +66,7 @@ export class ClusterNode implements Gateway {
   readonly #stopping = new AbortController();
   #failure: Error | undefined;
   #lowDisk: string | undefined;
+  #hasStopped = false;
   #cancelDiskCheck: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -109,11 +110,16 @@ export class ClusterNode implements Gateway {
         },
         failed: reject,
       };
-      const refusal = () => this.#lowDisk;
+      const refusal = () => this.#refusal;
       for (let shard = 0; shard < journal.identity.shardCount; shard++) {
         this.#logs.push(new OwnedShardLog(journal, shard, clock.wallMs(), refusal, whenServing));
       }
     });
+  }
+
+  /** Why nothing can be recorded on this node just now. */
+  get #refusal(): string | undefined {
+    return this.#hasStopped ? 'this node has stopped' : this.#lowDisk;
   }
 
   async #checkDisk(): Promise<void> {
@@ -147,6 +153,7 @@ export class ClusterNode implements Gateway {
     }
     if (!this.host.isQuiet) log.warn('stopped with commands still running; their callers may retry with the same key');
     this.host.close();
+    this.#hasStopped = true;
     await journal.close();
   }
 

@@ -77,6 +77,7 @@ export class OwnedShardLog implements ShardLog, Completion {
   refusal(): { readonly code: 'OVERLOADED' | 'UNAVAILABLE'; readonly message: string } | undefined {
     const reason = this.#nodeRefusal();
     if (reason !== undefined) return { code: 'UNAVAILABLE', message: reason };
+    if (this.#journal.status !== 'open') return { code: 'UNAVAILABLE', message: 'this node can keep nothing any more' };
     if (this.#journal.pendingBytes <= pendingBytesMax) return undefined;
     return { code: 'OVERLOADED', message: `the disk is behind by ${pendingBytesMax} bytes` };
   }

@@ -95,7 +95,9 @@ export function withoutUndefined<T>(value: T): T {
     let copy: unknown[] | undefined;
     for (let i = 0; i < value.length; i++) {
       const part = withoutUndefined(value[i]);
-      if (part !== value[i]) (copy ??= value.slice())[i] = part;
+      if (part === value[i]) continue;
+      copy ??= value.slice();
+      copy[i] = part;
     }
     return (copy ?? value) as T;
   }

@@ -26,6 +26,8 @@ export interface CommandBody {
   readonly reply: unknown;
   /** Outgoing tells, in the order the command made them. */
   readonly tells: readonly OutgoingTell[];
+  /** Every tell of this actor up to this number had been recorded by its receiver. */
+  readonly tellsAcknowledged: number;
   /** Present on a delivery from another actor: whose tell this was. */
   readonly delivery: TellMark | undefined;
 }
@@ -47,7 +49,7 @@ export interface TellMark {
   readonly number: number;
 }
 
-/** One remembered command, so that a retry gets the recorded reply. */
+/** One command whose caller chose its id, remembered so that a retry gets the recorded reply. */
 export interface RememberedCommand {
   readonly commandId: CommandId;
   readonly fingerprint: number;
@@ -67,12 +69,10 @@ export interface SnapshotBody {
   /** undefined in a `deleted` record. */
   readonly state: unknown;
   readonly window: readonly RememberedCommand[];
-  /** The highest position evicted from the window; 0 if nothing ever was. */
-  readonly floor: Position;
-  /** The snapshot to fall back to; 0 if there is none. */
+  /** The snapshot (or `deleted` record) before this one, to fall back to; 0 if there is none. */
   readonly previousSnapshot: Position;
-  /** The newest `deleted` record of this actor; history before it is not shown. 0 if there is none. */
-  readonly deletedAt: Position;
+  /** Events up to this one were deleted and are not shown. 0 if none ever were. */
+  readonly deletedThrough: SequenceNumber;
   /** Tells that have not been acknowledged. */
   readonly outbox: readonly OutgoingTell[];
   readonly lastTellNumber: number;
@@ -103,20 +103,22 @@ export function encodeCommandBody(body: CommandBody): Buffer {
     events.push(event.data === undefined ? [event.type, event.version] : [event.type, event.version, event.data]);
   }
   const fields: unknown[] = [body.commandId, body.fingerprint, events];
-  const { tells, delivery } = body;
-  if (body.reply !== undefined || tells.length > 0 || delivery) fields.push(body.reply === undefined ? [] : [body.reply]);
-  if (tells.length > 0 || delivery) fields.push(tells.map((tell) => [tell.number, tell.type, tell.id, tell.command, ...wrap(tell.input)]));
+  const { tells, delivery, tellsAcknowledged } = body;
+  const talks = tells.length > 0 || delivery !== undefined || tellsAcknowledged > 0;
+  if (body.reply !== undefined || talks) fields.push(wrap(body.reply));
+  if (talks) fields.push(tells.map(encodeTell), tellsAcknowledged);
   if (delivery) fields.push([delivery.senderType, delivery.senderId, delivery.number]);
   return encodeData(fields);
 }
 
 export function decodeCommandBody(bytes: Uint8Array): CommandBody {
-  const [commandId, fingerprint, events, reply, tells, delivery] = decodeData(bytes) as [
+  const [commandId, fingerprint, events, reply, tells, tellsAcknowledged, delivery] = decodeData(bytes) as [
     CommandId,
     number,
     [string, number, unknown][],
     unknown[]?,
     EncodedTell[]?,
+    number?,
     EncodedMark?,
   ];
   return {
@@ -125,6 +127,7 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     events: events.map(([type, version, data]) => ({ type, version, data })),
     reply: reply?.[0],
     tells: tells?.map(decodeTell) ?? [],
+    tellsAcknowledged: tellsAcknowledged ?? 0,
     delivery: delivery && decodeMark(delivery),
   };
 }
@@ -134,23 +137,37 @@ export function encodeSnapshotBody(body: SnapshotBody): Buffer {
     body.snapshotVersion,
     body.sequenceNumber,
     wrap(body.state),
-    body.window.map((entry) => [entry.commandId, entry.fingerprint, entry.position, entry.time, ...(entry.reply ? [entry.reply] : [])]),
-    body.floor,
+    body.window.map((entry) => [
+      entry.commandId,
+      entry.fingerprint,
+      entry.position,
+      entry.time,
+      ...(entry.reply ? [entry.reply] : []),
+    ]),
     body.previousSnapshot,
-    body.deletedAt,
-    body.outbox.map((tell) => [tell.number, tell.type, tell.id, tell.command, ...wrap(tell.input)]),
+    body.deletedThrough,
+    body.outbox.map(encodeTell),
     body.lastTellNumber,
     body.marks.map((mark) => [mark.senderType, mark.senderId, mark.number]),
   ]);
 }
 
 export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
-  const [snapshotVersion, sequenceNumber, state, window, floor, previousSnapshot, deletedAt, outbox, lastTellNumber, marks] = decodeData(bytes) as [
+  const [
+    snapshotVersion,
+    sequenceNumber,
+    state,
+    window,
+    previousSnapshot,
+    deletedThrough,
+    outbox,
+    lastTellNumber,
+    marks,
+  ] = decodeData(bytes) as [
     number,
     number,
     unknown[],
     [CommandId, number, number, number, unknown[]?][],
-    number,
     number,
     number,
     EncodedTell[],
@@ -161,10 +178,15 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     snapshotVersion,
     sequenceNumber,
     state: state[0],
-    window: window.map(([commandId, fingerprint, position, time, reply]) => ({ commandId, fingerprint, position, time, reply })),
-    floor,
+    window: window.map(([commandId, fingerprint, position, time, reply]) => ({
+      commandId,
+      fingerprint,
+      position,
+      time,
+      reply,
+    })),
     previousSnapshot,
-    deletedAt,
+    deletedThrough,
     outbox: outbox.map(decodeTell),
     lastTellNumber,
     marks: marks.map(decodeMark),
@@ -185,6 +207,10 @@ type EncodedMark = [string, string, number];
 
 function wrap(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
+}
+
+function encodeTell(tell: OutgoingTell): readonly unknown[] {
+  return [tell.number, tell.type, tell.id, tell.command, ...wrap(tell.input)];
 }
 
 function decodeTell([number, type, id, command, input]: EncodedTell): OutgoingTell {

@@ -2,7 +2,8 @@
 import * as zlib from 'node:zlib';
 
 /** CRC-32 of `bytes` as an unsigned number. */
-export const crc32: (bytes: Uint8Array) => number = (zlib as { crc32?: (bytes: Uint8Array) => number }).crc32 ?? tableCrc32;
+export const crc32: (bytes: Uint8Array) => number =
+  (zlib as { crc32?: (bytes: Uint8Array) => number }).crc32 ?? tableCrc32;
 
 const table = new Uint32Array(256).map((_, index) => {
   let value = index;

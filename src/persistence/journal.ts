@@ -24,6 +24,7 @@
  * Every implementation passes `journalSuite` (exported from `greenroom/testing`).
  */
 import type { ActorId, ActorTypeName, Epoch, Position, SequenceNumber, ShardId } from '../core/ids.ts';
+import type { HollowRecord } from './hollow.ts';
 import type { EncodedRecord, RecordHead } from './record.ts';
 
 /** Who this store is. Written when the disk is formatted, and kept beside the database as well as in it. */
@@ -78,7 +79,15 @@ export interface Completion {
 export type ReadResult =
   | { readonly type: 'record'; readonly head: RecordHead; readonly body: Buffer }
   /** Its body was deleted; its place, epoch, hash and chain remain. */
-  | { readonly type: 'hollow'; readonly position: Position; readonly epoch: Epoch; readonly actorHash: number; readonly chain: number }
+  | {
+      readonly type: 'hollow';
+      readonly position: Position;
+      readonly epoch: Epoch;
+      readonly actorHash: number;
+      /** With it the chain can be followed across the record. */
+      readonly bodyCrc: number;
+      readonly chain: number;
+    }
   /** There is no such position (before 1 or after the tail). */
   | { readonly type: 'absent' }
   /** A row that must be there is missing or does not verify; `head` is there if only the body is damaged. */
@@ -126,6 +135,8 @@ export interface Journal {
 
   /** Adds the record at `tail + 1`, chained to it. @throws AssertionFailure otherwise, or if the journal is not open */
   append(shard: ShardId, record: EncodedRecord, completion: Completion): void;
+  /** Adds what is left of a record that is hollow elsewhere, for a copy that is being filled. Same rules as `append`. */
+  appendHollow(shard: ShardId, record: HollowRecord, completion: Completion): void;
   /** Drops every record after `position` (a conflict above the commit; never at or below it). */
   truncate(shard: ShardId, position: Position, completion: Completion): void;
   /** Announces that records up to `position` are committed. Never falls. */
@@ -134,7 +145,8 @@ export interface Journal {
   committed(shard: ShardId): Position;
   /**
    * Replaces committed records by hollow ones: bodies are gone from then on, neighbours merge, the chain still
-   * verifies. Positions that are hollow already, or absent, are passed over.
+   * verifies. Meant for what an actor's newest committed snapshot makes superfluous. Passed over: positions that are
+   * hollow already or absent; an actor's newest record and newest snapshot; the deletion of a deleted actor.
    */
   hollow(shard: ShardId, positions: readonly Position[], completion: Completion): void;
 

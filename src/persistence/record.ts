@@ -99,7 +99,13 @@ export function lastSequence(head: { firstSequence: SequenceNumber; eventCount: 
 }
 
 /** The chain after a record: also verifiable for a hollow record, whose body is gone. */
-export function nextChain(previousChain: number, position: Position, epoch: Epoch, hash: number, bodyCrc: number): number {
+export function nextChain(
+  previousChain: number,
+  position: Position,
+  epoch: Epoch,
+  hash: number,
+  bodyCrc: number,
+): number {
   return chainHash(previousChain, position, epoch, hash, bodyCrc);
 }
 
@@ -107,7 +113,10 @@ export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRec
   const { type, id, body, previous } = draft;
   const typeBytes = Buffer.byteLength(type);
   const idBytes = Buffer.byteLength(id);
-  assert(typeBytes < 256 && idBytes <= 512, () => `type and id fit their length fields, got ${typeBytes} and ${idBytes} bytes`);
+  assert(
+    typeBytes < 256 && idBytes <= 512,
+    () => `type and id fit their length fields, got ${typeBytes} and ${idBytes} bytes`,
+  );
   assert(draft.eventCount < 65_536, () => `at most 65,535 events in a record, got ${draft.eventCount}`);
   let distanceBytes = 0;
   for (const position of previous) distanceBytes += varintBytes(stamp.position - position);
@@ -135,7 +144,10 @@ export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRec
   offset += writeText(bytes, type, typeBytes, offset);
   offset += writeText(bytes, id, idBytes, offset);
   for (const position of previous) {
-    assert(position < stamp.position && position > 0, () => `a record points back, got ${position} from ${stamp.position}`);
+    assert(
+      position < stamp.position && position > 0,
+      () => `a record points back, got ${position} from ${stamp.position}`,
+    );
     offset = writeVarint(bytes, stamp.position - position, offset);
   }
   bytes.set(body, offset);

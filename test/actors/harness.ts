@@ -51,7 +51,9 @@ export async function testNode(actors: readonly ActorClass[], options: TestOptio
     ref: (type, id) => node.host.refFor(node.host, type, id) as never,
     restart: (again = actors) => {
       node.host.close();
-      return testNode(again, { ...options, journal: journal.crash() });
+      const after = journal.crash();
+      after.disk.release();
+      return testNode(again, { ...options, journal: after });
     },
   };
 }

@@ -236,3 +236,14 @@ describe('turns', () => {
     expect(t.node.host.supervision.quarantined).toBe(0);
   });
 });
+
+test('commands that answer each other for ever do not keep I/O from its turn', async () => {
+  const t = await testNode(all);
+  let isOver = false;
+  const chatter = (async () => {
+    while (!isOver) await t.ref(Plain, 'p').add();
+  })();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  isOver = true;
+  await chatter;
+});

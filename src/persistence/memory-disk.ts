@@ -1,0 +1,158 @@
+/**
+ * A disk in memory: what a {@link MemoryJournal} has synced, and what survives its crash. It can be held (nothing is
+ * synced until the holder says so), be full, break, and lose or spoil what lies on it: all that a simulator or a test
+ * needs to be as unkind as a real disk. It has no timers and no randomness of its own.
+ */
+import { assert } from '../core/assert.ts';
+import type { Position, ShardId } from '../core/ids.ts';
+import type { HollowRecord } from './hollow.ts';
+import type { HardState, StoreIdentity } from './journal.ts';
+import type { EncodedRecord } from './record.ts';
+
+/** One place of a log: the record, or what is left of it. */
+export type MemoryRow = EncodedRecord | HollowRecord;
+
+/** What a batch does to the disk; all of a batch's changes happen, or none. */
+export type MemoryChange =
+  | { readonly type: 'append'; readonly shard: ShardId; readonly row: MemoryRow }
+  | { readonly type: 'truncate'; readonly shard: ShardId; readonly position: Position }
+  | { readonly type: 'hollow'; readonly shard: ShardId; readonly rows: readonly HollowRecord[] }
+  | { readonly type: 'hardState'; readonly shard: ShardId; readonly state: HardState }
+  | { readonly type: 'control'; readonly name: string; readonly value: Buffer };
+
+/** How a row can be spoilt: gone, unreadable, or with a bad body. */
+export type MemoryDamage = 'missing' | 'head' | 'body';
+
+export class MemoryDisk {
+  /** Written when the disk is formatted. */
+  identity: StoreIdentity | undefined;
+  boot = 0;
+  readonly logs = new Map<ShardId, MemoryRow[]>();
+  readonly hardStates = new Map<ShardId, HardState>();
+  readonly controls = new Map<string, Buffer>();
+  /** What the last checkpoint knew as committed. */
+  readonly committed = new Map<ShardId, Position>();
+  /** How many batches are on it. */
+  batches = 0;
+  /** Bytes it still takes; a batch that needs more fails. */
+  freeBytes: number | undefined;
+
+  #held = false;
+  #failure: Error | undefined;
+  #lostBatches = 0;
+  #waiting: (() => void) | undefined;
+  readonly #damage = new Map<string, MemoryDamage>();
+
+  /** From now on nothing is synced by itself: each {@link step} syncs one batch. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Syncs the batch that waits. @returns false if none does */
+  step(): boolean {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.();
+    return waiting !== undefined;
+  }
+
+  /** Ends {@link hold}, and syncs what waits. */
+  release(): void {
+    this.#held = false;
+    this.step();
+  }
+
+  /** A batch is being synced and waits for {@link step}. */
+  get isWaiting(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /** Every later batch fails with this error; undefined: the disk works again (for the next journal on it). */
+  failWrites(error: Error | undefined): void {
+    this.#failure = error;
+  }
+
+  /** Spoils one row. It is told when the row is read. */
+  damage(shard: ShardId, position: Position, how: MemoryDamage): void {
+    assert(this.logs.get(shard)?.[position - 1], `a row that is spoilt is on disk, got ${shard}/${position}`);
+    this.#damage.set(`${shard}/${position}`, how);
+  }
+
+  /** Takes the newest record of a shard away without a trace in the log, as a lost batch would: opening refuses. */
+  loseNewest(shard: ShardId): void {
+    this.logs.get(shard)?.pop();
+    this.#lostBatches += 1;
+  }
+
+  /** Synced batches that are not there any more. */
+  get lostBatches(): number {
+    return this.#lostBatches;
+  }
+
+  damageAt(shard: ShardId, position: Position): MemoryDamage | undefined {
+    return this.#damage.size === 0 ? undefined : this.#damage.get(`${shard}/${position}`);
+  }
+
+  /** @internal Calls `sync` soon, or in the very call in which the holder says so. */
+  whenAllowed(sync: () => void, defer: (task: () => void) => void): void {
+    assert(this.#waiting === undefined, 'one batch is in flight');
+    if (this.#held) this.#waiting = sync;
+    else defer(sync);
+  }
+
+  /** @internal Forgets what waited: the process that waited for it is gone. */
+  forgetWaiting(): void {
+    this.#waiting = undefined;
+  }
+
+  /** @internal @returns the error if the batch cannot be written; then nothing of it is on disk */
+  write(changes: readonly MemoryChange[], bytes: number): Error | undefined {
+    if (this.#failure) return this.#failure;
+    if (this.freeBytes !== undefined) {
+      if (bytes > this.freeBytes) return new Error('ENOSPC: no space left on device, write');
+      this.freeBytes -= bytes;
+    }
+    for (const change of changes) this.#apply(change);
+    this.batches += 1;
+    return undefined;
+  }
+
+  #apply(change: MemoryChange): void {
+    switch (change.type) {
+      case 'append': {
+        const rows = this.#rows(change.shard);
+        rows.push(change.row);
+        this.#heal(change.shard, rows.length);
+        return;
+      }
+      case 'truncate': {
+        const rows = this.#rows(change.shard);
+        for (let position = change.position + 1; position <= rows.length; position++) this.#heal(change.shard, position);
+        rows.length = change.position;
+        return;
+      }
+      case 'hollow':
+        for (const row of change.rows) {
+          this.#rows(change.shard)[row.position - 1] = row;
+          this.#heal(change.shard, row.position);
+        }
+        return;
+      case 'hardState':
+        this.hardStates.set(change.shard, change.state);
+        return;
+      case 'control':
+        this.controls.set(change.name, change.value);
+        return;
+    }
+  }
+
+  #rows(shard: ShardId): MemoryRow[] {
+    let rows = this.logs.get(shard);
+    if (!rows) this.logs.set(shard, (rows = []));
+    return rows;
+  }
+
+  #heal(shard: ShardId, position: Position): void {
+    if (this.#damage.size > 0) this.#damage.delete(`${shard}/${position}`);
+  }
+}

@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest';
+import { Actor, durableState, eventSourced } from '../../src/actors/actor.ts';
+import { mailboxLengthMax, outboxLengthMax } from '../../src/actors/limits.ts';
+import type { ActorId } from '../../src/core/ids.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { command, testNode } from './harness.ts';
+
+class Account extends eventSourced({
+  initialState: () => ({ balance: 0 }),
+  events: { Moved: (s, e: { by: number }) => ({ balance: s.balance + e.by }) },
+  passivateAfter: '1m',
+}) {
+  move(by: number) {
+    this.persist('Moved', { by });
+    return this.state.balance;
+  }
+  get() {
+    return this.state.balance;
+  }
+  fail() {
+    throw new Error('no');
+  }
+  async ask(other: string) {
+    return this.actor(Account, other).move(1);
+  }
+}
+class Sender extends eventSourced({ initialState: () => ({ sent: 0 }), events: { Sent: (s, e: { n: number }) => ({ sent: s.sent + e.n }) } }) {
+  send(n: number) {
+    const from = this.state.sent;
+    this.persist('Sent', { n });
+    for (let i = 0; i < n; i++) this.tell(this.actor(Receiver, 'r')).take(from + i);
+    return this.state.sent;
+  }
+}
+class Receiver extends durableState({ initialState: () => ({ next: 0, wrong: [] as number[] }) }) {
+  take(n: number) {
+    this.save(n === this.state.next ? { ...this.state, next: n + 1 } : { ...this.state, wrong: [...this.state.wrong, n] });
+  }
+  get() {
+    return this.state;
+  }
+}
+class Door extends Actor {
+  static open: (() => void) | undefined;
+  async wait() {
+    await new Promise<void>((resolve) => {
+      Door.open = resolve;
+    });
+  }
+  through() {
+    return true;
+  }
+}
+const all = [Account, Sender, Receiver, Door];
+
+const turns = async (count = 20) => {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('P2: acknowledged means durable', () => {
+  test('no reply, query or failure leaves before the events it rests on are on disk', async () => {
+    const t = await testNode(all);
+    await t.ref(Account, 'a').move(1);
+    t.journal.disk.hold();
+    const answers: string[] = [];
+    const note = (what: string) => () => void answers.push(what);
+    const moved = t.ref(Account, 'a').move(5).then(note('moved'));
+    const read = t.ref(Account, 'a').get().then(note('read'));
+    const failed = t.ref(Account, 'a').fail().catch(note('failed'));
+    const other = t.ref(Account, 'b').get().then(note('other'));
+    await turns();
+    expect(answers).toEqual(['other']);
+    t.journal.disk.release();
+    await Promise.all([moved, read, failed, other]);
+    expect(answers).toEqual(['other', 'moved', 'read', 'failed']);
+  });
+
+  test('what was not synced is gone after a crash, and its retry runs once', async () => {
+    let t = await testNode(all);
+    t.journal.disk.hold();
+    void command(t, 'Account', 'a', 'move', 5, { key: 'k' }).catch(() => {});
+    await turns();
+    t = await t.restart();
+    expect(await t.ref(Account, 'a').get()).toBe(0);
+    expect(await command(t, 'Account', 'a', 'move', 5, { key: 'k' })).toMatchObject({ reply: 5, replayed: false });
+    expect(await command(t, 'Account', 'a', 'move', 5, { key: 'k' })).toMatchObject({ reply: 5, replayed: true });
+  });
+
+  test('a failing disk acknowledges nothing more and says that the outcome is unknown', async () => {
+    const t = await testNode(all);
+    t.journal.disk.failWrites(new Error('EIO'));
+    await expect(t.ref(Account, 'a').move(1)).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await expect(t.ref(Account, 'b').move(1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await t.node.readiness()).toMatchObject({ ready: false });
+  });
+});
+
+describe('P4: exactly-once effect', () => {
+  test('a parent that is run again repeats no effect in the actor it asks', async () => {
+    let t = await testNode(all);
+    t.journal.disk.hold();
+    void command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' }).catch(() => {});
+    await turns();
+    t.journal.disk.step();
+    // The child's record is on disk; the parent's is not.
+    t = await t.restart();
+    expect(await t.ref(Account, 'child').get()).toBe(1);
+    expect(await command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' })).toMatchObject({ reply: 1, replayed: false });
+    expect(await t.ref(Account, 'child').get()).toBe(1);
+    expect(await command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' })).toMatchObject({ reply: 1, replayed: true });
+  });
+
+  test('an assigned key is found in the log; what cannot be known is OUTCOME_UNKNOWN and not executed', async () => {
+    const t = await testNode(all);
+    const first = await command(t, 'Account', 'a', 'move', 1);
+    for (let i = 0; i < 200; i++) await t.ref(Account, 'a').move(1);
+    expect(await command(t, 'Account', 'a', 'move', 1, { key: first.idempotencyKey })).toMatchObject({ reply: 1, replayed: true });
+    await t.node.delete('Account', 'a' as ActorId);
+    await turns(50);
+    await expect(command(t, 'Account', 'a', 'move', 1, { key: first.idempotencyKey })).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await expect(t.node.inspect('Account', 'a' as ActorId)).rejects.toMatchObject({ code: 'UNKNOWN_ACTOR' });
+  });
+
+  test('deleting forgets no key', async () => {
+    let t = await testNode(all);
+    await command(t, 'Account', 'a', 'move', 3, { key: 'k' });
+    await t.node.delete('Account', 'a' as ActorId);
+    await turns(50);
+    t = await t.restart();
+    expect(await command(t, 'Account', 'a', 'move', 3, { key: 'k' })).toMatchObject({ reply: 3, replayed: true });
+    expect(await t.ref(Account, 'a').get()).toBe(0);
+  });
+});
+
+describe('P6 and P7: order, and passivation that nobody notices', () => {
+  test('ten thousand tells from one sender arrive in order across forced passivations', async () => {
+    const t = await testNode(all);
+    let sent = 0;
+    while (sent < 10_000) {
+      const next = await t.ref(Sender, 's').send(500).catch((error) => (error.code === 'OVERLOADED' ? undefined : Promise.reject(error)));
+      if (next !== undefined) sent = next;
+      await t.node.passivate('Receiver', 'r' as ActorId);
+      void t.node.passivate('Sender', 's' as ActorId);
+      await turns(3);
+    }
+    await expect.poll(() => t.ref(Receiver, 'r').get(), { timeout: 20_000 }).toMatchObject({ next: 10_000 });
+    expect((await t.ref(Receiver, 'r').get()).wrong).toEqual([]);
+    expect(t.node.host.metrics.passivations).toBeGreaterThan(20);
+  });
+
+  test('an actor leaves memory after its idle time, wakes on the next command, and looking is no use', async () => {
+    const clock = new VirtualClock();
+    const t = await testNode(all, { clock });
+    const pass = async (ms: number) => {
+      clock.advance(ms);
+      await turns(5);
+    };
+    await command(t, 'Account', 'a', 'move', 5);
+    expect((await t.node.inspect('Account', 'a' as ActorId)).status).toBe('active');
+    await pass(50_000);
+    expect((await t.node.inspect('Account', 'a' as ActorId)).status).toBe('active');
+    await pass(15_000);
+    expect((await t.node.inspect('Account', 'a' as ActorId)).status).toBe('passivated');
+    expect(t.node.host.activeCount).toBe(0);
+    expect((await command(t, 'Account', 'a', 'get')).woke).toMatchObject({ eventsReplayed: 1 });
+  });
+});
+
+describe('P9: everything is bounded', () => {
+  test('a full mailbox and a full outbox answer OVERLOADED, which means not executed', async () => {
+    const t = await testNode(all);
+    const waiting = t.ref(Door, 'd').wait();
+    await turns(2);
+    const queued = Array.from({ length: mailboxLengthMax + 5 }, () => t.ref(Door, 'd').through());
+    const outcomes = Promise.allSettled(queued);
+    await turns(2);
+    await expect(t.ref(Door, 'd').through()).rejects.toMatchObject({ code: 'OVERLOADED', retryable: true });
+    expect(await t.ref(Account, 'a').move(1)).toBe(1);
+    Door.open!();
+    await waiting;
+    expect((await outcomes).filter(({ status }) => status === 'rejected')).toHaveLength(5);
+
+    await expect(t.ref(Sender, 's').send(outboxLengthMax + 1)).rejects.toMatchObject({ code: 'OVERLOADED' });
+    expect(await t.ref(Sender, 's').send(1)).toBe(1);
+  });
+});
