@@ -64,6 +64,17 @@ export async function loadActorModules(files: readonly string[], directory: stri
   return { actors: [...found.values()].map(({ type }) => type), files: filesRead(jiti, paths) };
 }
 
+/** Methods that declare no parameter, by type: what can be called without knowing more. */
+export function commandsWithoutInput(actors: readonly ActorClass[]): Record<string, string[]> {
+  return Object.fromEntries(
+    actors.map((type) => {
+      const methods = Object.entries(Object.getOwnPropertyDescriptors(type.prototype as object));
+      const names = methods.filter(([, { value }]) => typeof value === 'function' && value.length === 0);
+      return [nameOf(type), names.map(([name]) => name).filter((name) => name !== 'constructor')];
+    }),
+  );
+}
+
 async function makeLoader(greenroom: object): Promise<Jiti> {
   const [client, testing] = await Promise.all([import('../client/index.ts'), import('../testing/index.ts')]);
   return createJiti(import.meta.url, {

@@ -84,19 +84,16 @@ export async function withSuggestions<T>(
   }
 }
 
-function typeHint(type: string, types: readonly TypeAnswer[]): string {
-  const names = types.map(({ name }) => name);
-  return didYouMean(type, names) ?? `this node serves ${listed(names)}`;
+function typeHint(type: string, types: readonly TypeAnswer[]): string | undefined {
+  return didYouMean(
+    type,
+    types.map(({ name }) => name),
+  );
 }
 
 function commandHint(names: { type: string; command?: string }, types: readonly TypeAnswer[]): string | undefined {
   const commands = types.find(({ name }) => name === names.type)?.commands.map(({ name }) => name);
-  if (commands === undefined) return undefined;
-  return didYouMean(names.command ?? '', commands) ?? `${names.type} has ${listed(commands)}`;
-}
-
-function listed(names: readonly string[]): string {
-  return names.length === 0 ? 'none' : names.join(', ');
+  return commands === undefined ? undefined : didYouMean(names.command ?? '', commands);
 }
 
 /** A whole number from an option. @throws CommandLineError exit code 2 */

@@ -3,7 +3,7 @@
  * problem. What a failed connection means depends on whether the request can have arrived: a refused connection is
  * "not executed" for certain, a broken one is not.
  */
-import { CommandLineError, exitCodeOf, exitCodes, type Problem } from './exit-codes.ts';
+import { CommandLineError, exitCodeOf, exitCodes, type Problem, wrongUsage } from './exit-codes.ts';
 import { printable } from './terminal.ts';
 
 /** How long a node may take to accept a connection and begin to answer a question about itself. */
@@ -132,6 +132,12 @@ export class NodeApi {
       });
     } catch (error) {
       const code = codeOf(error);
+      if (((error as Error).cause as Error | undefined)?.message === 'bad port') {
+        throw wrongUsage(
+          `${this.url}: this port is one that web clients refuse to call`,
+          'browsers refuse it, too: serve HTTP on another one',
+        );
+      }
       if (code !== undefined && neverSent.has(code)) throw this.#unreachable(code);
       throw new ConnectionLost(reasonOf(error));
     }

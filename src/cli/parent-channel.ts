@@ -12,6 +12,8 @@ export const freezeVariable = 'GREENROOM_FREEZE';
 export interface LoadedMessage {
   readonly type: 'loaded';
   readonly files: readonly string[];
+  /** Commands that take no input, by type. */
+  readonly withoutInput: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Tells the supervisor, if there is one. */

@@ -8,6 +8,7 @@ import { addActorCommands } from './actor-commands.ts';
 import { addCallCommand } from './call-command.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addConfigCommand } from './config-command.ts';
+import { addDevCommand } from './dev-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
@@ -77,6 +78,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
     program.addOption(program.createOption(flag).hideHelp());
   }
   addStartCommand(program, terminal, ends);
+  addDevCommand(program, terminal, ends);
   addConfigCommand(program, terminal);
   addCallCommand(program, terminal);
   addInspectCommand(program, terminal);

@@ -15,7 +15,7 @@ import type { Log } from '../core/log.ts';
 import { isLoopback } from '../http/origin-guard.ts';
 import { JournalError } from '../persistence/journal.ts';
 import type { GreenroomNode } from '../start-node.ts';
-import { ActorModulesError, type LoadedActors, loadActorModules } from './actor-modules.ts';
+import { ActorModulesError, commandsWithoutInput, type LoadedActors, loadActorModules } from './actor-modules.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import { freezeVariable, parentGone, tellParent } from './parent-channel.ts';
@@ -85,10 +85,10 @@ export function readyLine(node: Pick<GreenroomNode, 'name' | 'clusterAddress' | 
 async function loadAndTell(files: readonly string[], terminal: Terminal): Promise<LoadedActors['actors']> {
   try {
     const loaded = await loadActorModules(files, terminal.cwd);
-    tellParent({ type: 'loaded', files: loaded.files });
+    tellParent({ type: 'loaded', files: loaded.files, withoutInput: commandsWithoutInput(loaded.actors) });
     return loaded.actors;
   } catch (error) {
-    if (error instanceof ActorModulesError) tellParent({ type: 'loaded', files: error.files });
+    if (error instanceof ActorModulesError) tellParent({ type: 'loaded', files: error.files, withoutInput: {} });
     throw error;
   }
 }

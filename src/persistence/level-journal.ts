@@ -593,11 +593,17 @@ export class LevelJournal implements Journal {
   /** An actor's entry if its newest record is at `newest`; undefined if the layers below, up to `covered`, know it. */
   #entryAt(open: OpenShard, type: ActorTypeName, id: ActorId, newest: Position, covered: Position): ActorIndexEntry | undefined {
     const heads: RecordHead[] = [];
+    let hasSnapshot = false;
+    let isDeletionKnown = false;
     for (let at = newest; at > covered; ) {
       const row = this.read(open.shard, at);
       const head = 'head' in row ? row.head : undefined;
       if (!head) break;
       heads.push(head);
+      // Nothing older changes the outcome.
+      hasSnapshot ||= head.kind !== 'command';
+      isDeletionKnown ||= head.kind !== 'snapshot';
+      if (hasSnapshot && isDeletionKnown) break;
       at = head.previous[0] ?? 0;
     }
     if (heads.length === 0) return undefined;

@@ -1,5 +1,6 @@
 /* Writes "<size> <path>" for every fsync and fdatasync, so that a test can cut files to what was synced: `kill -9`
- * alone keeps the page cache and shows nothing of a power cut. Loaded with LD_PRELOAD; FSYNC_LOG names the log. */
+ * alone keeps the page cache and shows nothing of a power cut. Loaded with LD_PRELOAD; FSYNC_LOG names the log, and
+ * FSYNC_DELAY_US makes the disk slow, so that most cuts find something on its way. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -25,9 +26,15 @@ static void note(int fd) {
   close(log);
 }
 
+static void delay(void) {
+  const char *microseconds = getenv("FSYNC_DELAY_US");
+  if (microseconds) usleep((useconds_t)atoi(microseconds));
+}
+
 int fsync(int fd) {
   static int (*real)(int);
   if (!real) real = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+  delay();
   int result = real(fd);
   if (result == 0) note(fd);
   return result;
@@ -36,6 +43,7 @@ int fsync(int fd) {
 int fdatasync(int fd) {
   static int (*real)(int);
   if (!real) real = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+  delay();
   int result = real(fd);
   if (result == 0) note(fd);
   return result;

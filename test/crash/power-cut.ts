@@ -20,7 +20,7 @@ export class PowerCut {
 
   private constructor(library: string, log: string) {
     this.#log = log;
-    this.env = { LD_PRELOAD: library, FSYNC_LOG: log };
+    this.env = { LD_PRELOAD: library, FSYNC_LOG: log, FSYNC_DELAY_US: '3000' };
   }
 
   /** Forgets the syncs of an earlier process. */
