@@ -20,7 +20,14 @@ import { makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { PendingAppend } from './pending-append.ts';
-import { appendAcknowledgement, appendDeletion, appendSnapshot, appendTurn, isSnapshotDue } from './recording.ts';
+import {
+  appendAcknowledgement,
+  appendDeletion,
+  appendSnapshot,
+  appendTurn,
+  isSnapshotDue,
+  isSnapshotDueBeforeSleep,
+} from './recording.ts';
 import { emptyMemory, type RecoveredMemory, Recovery } from './recovery.ts';
 import { answerFromRecord } from './replayed-answer.ts';
 import type { ShardLog } from './shard-log.ts';
@@ -463,7 +470,8 @@ export class Activation {
 
   /** Only when idle. */
   beginPassivation(): void {
-    if (appendAcknowledgement(this)) {
+    if (this.log && isSnapshotDueBeforeSleep(this)) appendSnapshot(this);
+    if (this.pendingAppends > 0 || appendAcknowledgement(this)) {
       this.#wantsToPassivate = true;
       return;
     }

@@ -12,6 +12,8 @@ export const recordedReplyBytesMax = 64 * 1024;
 export const recordBytesMax = 16 * 1024 * 1024;
 /** A snapshot is due after this many bytes of records, even before `snapshotEvery` records. */
 export const snapshotBytes = 64 * 1024;
+/** Records since the last snapshot below which an actor leaves memory without taking one. */
+export const recordsBeforeSleepMin = 10;
 /** Callers' own keys remembered per actor… */
 export const rememberedKeysMax = 10_000;
 /** …and for how long. */

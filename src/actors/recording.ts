@@ -16,7 +16,7 @@ import {
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
 import { previousAfter, readRecord } from './history.ts';
-import { recordBytesMax, recordedReplyBytesMax, snapshotBytes } from './limits.ts';
+import { recordBytesMax, recordedReplyBytesMax, recordsBeforeSleepMin, snapshotBytes } from './limits.ts';
 import { initialState } from './memory.ts';
 import { PendingAppend } from './pending-append.ts';
 import { isRemembered } from './remembered-keys.ts';
@@ -99,7 +99,15 @@ export function appendAcknowledgement(activation: Activation): boolean {
   if (!log || memory.tellsAcknowledged === memory.lastTellNumber || log.refusal()) return false;
   const tellsAcknowledged = tellsArrived(activation);
   const commandId = host.nextCommandId() as CommandId;
-  const body = encodeCommandBody({ commandId, fingerprint: 0, events: [], reply: undefined, tells: [], tellsAcknowledged, delivery: undefined });
+  const body = encodeCommandBody({
+    commandId,
+    fingerprint: 0,
+    events: [],
+    reply: undefined,
+    tells: [],
+    tellsAcknowledged,
+    delivery: undefined,
+  });
   const pending = new PendingAppend(activation, undefined, undefined, undefined, false);
   const { bytes } = append(activation, 'command', activation.sequenceNumber, 0, body, host.clock.wallMs(), pending);
   memory.recordsSinceSnapshot += 1;
@@ -118,6 +126,16 @@ export function isSnapshotDue(activation: Activation): boolean {
   if (memory.recordsSinceSnapshot < definition.memory!.snapshotEvery && memory.bytesSinceSnapshot < snapshotBytes)
     return false;
   return memory.bytesSinceSnapshot * 4 >= memory.snapshotBytes && memory.recordsSinceSnapshot > 0;
+}
+
+/**
+ * Whether an actor should take a snapshot before it leaves memory: its next wake then costs one read instead of up to
+ * `snapshotEvery`. Only from a fifth of `snapshotEvery` on, so that actors that come and go are not written twice.
+ */
+export function isSnapshotDueBeforeSleep({ memory, definition }: Activation): boolean {
+  if (!definition.memory) return false;
+  const least = Math.max(recordsBeforeSleepMin, definition.memory.snapshotEvery / 5);
+  return memory.recordsSinceSnapshot >= least && memory.bytesSinceSnapshot * 4 >= memory.snapshotBytes;
 }
 
 export function appendSnapshot(activation: Activation): void {

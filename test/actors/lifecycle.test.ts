@@ -322,3 +322,23 @@ describe('input schemas', () => {
     await expect(t.ref(Checked, 'a').no()).rejects.toMatchObject({ code: 'COMMAND_FAILED' });
   });
 });
+
+describe('snapshots before sleep', () => {
+  class Total extends eventSourced({ initialState: () => ({ n: 0 }), events: { Added: (s) => ({ n: s.n + 1 }) } }) {
+    add() {
+      this.persist('Added');
+      return this.state.n;
+    }
+  }
+  test('an actor with some records takes one before it leaves memory, one with few does not', async () => {
+    const t = await testNode([Total]);
+    for (let i = 0; i < 12; i++) await t.ref(Total, 'many').add();
+    await t.ref(Total, 'few').add();
+    await t.node.passivate('Total', 'many' as ActorId);
+    await t.node.passivate('Total', 'few' as ActorId);
+    expect(t.node.host.activeCount).toBe(0);
+    expect(t.node.host.metrics.snapshots).toBe(1);
+    expect(await command(t, 'Total', 'many', 'add')).toMatchObject({ reply: 13, woke: { eventsReplayed: 0 } });
+    expect(await command(t, 'Total', 'few', 'add')).toMatchObject({ reply: 2, woke: { eventsReplayed: 1 } });
+  });
+});
