@@ -1,10 +1,10 @@
 /**
- * The command line as a whole: its commands, and what becomes of what they throw. `bench` and the commands of a
- * cluster add themselves here.
+ * The command line as a whole: its commands, and what becomes of what they throw.
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addActorCommands } from './actor-commands.ts';
+import { addBenchCommand } from './bench-command.ts';
 import { addCallCommand } from './call-command.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addConfigCommand } from './config-command.ts';
@@ -85,6 +85,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addEventsCommand(program, terminal);
   addActorCommands(program, terminal);
   addClusterCommands(program, terminal);
+  addBenchCommand(program, terminal, installedVersion);
   return program;
 }
 
