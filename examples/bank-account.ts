@@ -34,14 +34,14 @@ export class BankAccount extends eventSourced({
 
   /** Returns the new balance. */
   deposit(amount: number) {
-    this.mustBeOpen();
+    this.#mustBeOpen();
     this.persist('Deposited', { amount });
     return this.state.balance;
   }
 
   /** Returns the new balance. */
   withdraw(amount: number) {
-    this.mustBeOpen();
+    this.#mustBeOpen();
     if (amount > this.state.balance) {
       throw new Rejection('INSUFFICIENT_FUNDS', `the balance is ${this.state.balance}`, {
         balance: this.state.balance,
@@ -57,7 +57,7 @@ export class BankAccount extends eventSourced({
   }
 
   balance() {
-    this.mustBeOpen();
+    this.#mustBeOpen();
     return this.state.balance;
   }
 
@@ -92,7 +92,7 @@ export class BankAccount extends eventSourced({
 
   // Protected: no caller outside may name it. (`private` and `protected` are gone at run time, where HTTP callers
   // are; a name that starts with `_` or a `#method` is out of reach for everybody.)
-  protected mustBeOpen() {
+  #mustBeOpen() {
     if (!this.state.isOpen) throw new Rejection('ACCOUNT_CLOSED', 'this account is not open');
   }
 }

@@ -12,13 +12,14 @@ import { GreenroomError, type Rejection } from '../core/errors.ts';
 import type { ActorId, SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { findNotPlain } from '../core/plain-data.ts';
+import type { OutgoingTell } from '../persistence/codec.ts';
 import type { ActorHost } from './actor-host.ts';
 import type { ActorDefinition } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import { validateInput } from './input.ts';
 import { makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
-import type { Outbox } from './outbox.ts';
+import { Outbox } from './outbox.ts';
 import type { PendingAppend } from './pending-append.ts';
 import {
   appendAcknowledgement,
@@ -198,8 +199,12 @@ export class Activation {
     this.#recovery = undefined;
     this.phase = 'ready';
     this.host.recovered(this, this.host.clock.monotonicMs() - this.#wokeAtMs);
-    if (this.memory.outbox.length > 0) this.host.sendTells(this, this.memory.outbox);
+    const tells = this.memory.outbox;
     this.memory.outbox = [];
+    if (tells.length > 0) {
+      this.intoOutbox(tells);
+      this.host.sendTells(this, tells);
+    }
     return true;
   }
 
@@ -371,6 +376,7 @@ export class Activation {
   #withoutLog(turn: Turn, reply: unknown): undefined {
     if (turn.tells) {
       this.memory.lastTellNumber = turn.tells.at(-1)!.number;
+      this.intoOutbox(turn.tells);
       this.host.sendTells(this, turn.tells);
     }
     if (turn.envelope!.delivery) this.memory.marks.advance(turn.envelope!.delivery);
@@ -405,6 +411,12 @@ export class Activation {
     const failure = appendDeletion(this, turn);
     if (failure) this.#answerError(envelope, failure);
     else this.#discardInstance();
+  }
+
+  /** Tells whose record has just been appended; they leave when it is committed. */
+  intoOutbox(tells: readonly OutgoingTell[]): void {
+    this.outbox ??= new Outbox();
+    this.outbox.add(tells);
   }
 
   /** Answers once everything the answer rests on is committed. */

@@ -33,7 +33,7 @@ import {
   sweepEveryMs,
 } from './limits.ts';
 import type { Mailbox } from './mailbox.ts';
-import { type Delivery, Outbox } from './outbox.ts';
+import type { Delivery } from './outbox.ts';
 import type { PendingAppend } from './pending-append.ts';
 import { type RefTarget, tellRef, untypedRef } from './refs.ts';
 import { assignedIdPrefix } from './remembered-keys.ts';
@@ -648,9 +648,9 @@ export class ActorHost implements RefTarget {
 
   // ---- tells ------------------------------------------------------------------------------------------------
 
+  /** The record of these tells is committed; they are in the outbox. */
   sendTells(sender: Activation, tells: readonly OutgoingTell[]): void {
-    sender.outbox ??= new Outbox();
-    for (const delivery of sender.outbox.add(tells)) this.#sendTell(sender, delivery);
+    for (const delivery of sender.outbox?.committed(tells) ?? []) this.#sendTell(sender, delivery);
   }
 
   #sendTell(sender: Activation, delivery: Delivery): void {

@@ -219,11 +219,11 @@ export interface PersistentActorOptions extends ActorOptions {
   readonly snapshotVersion?: number;
 }
 
-export interface EventSourcedModel<State, Events> extends PersistentActorOptions {
+export interface EventSourcedModel<State, Events, Next = Immutable<State>> extends PersistentActorOptions {
   readonly initialState: (id: string) => State;
   /** Pure functions from state and event to the next state; replayed on recovery. */
   readonly events: {
-    [K in keyof Events]: (state: Immutable<NoInfer<State>>, event: Events[K]) => Immutable<NoInfer<State>>;
+    [K in keyof Events]: (state: Immutable<State>, event: Events[K]) => Next;
   };
   /** Oldest first; the last one must give today's payload. An event's version is 1 + the number of its upcasters. */
   readonly upcast?: {
@@ -247,12 +247,17 @@ export type Head<Base, Model> = (abstract new () => Base) & { readonly model: Mo
 /** Refuses a state that is not plain data where the class is defined, and adds nothing otherwise. */
 export type PlainState<State> = [State] extends [Plain<State>] ? unknown : { readonly initialState: NotPlainData };
 
-/** The head of an event-sourced actor: `class Cart extends eventSourced({ initialState, events })`. */
-export function eventSourced<State, Events>(
-  model: EventSourcedModel<State, Events> & PlainState<State>,
+/**
+ * The head of an event-sourced actor: `class Cart extends eventSourced({ initialState, events })`.
+ *
+ * `Next` is what a handler returns. It is never inferred and always `Immutable<State>`; being a `const` type parameter,
+ * it keeps the literals in a handler's result, so that `({ ...order, status: 'paid' })` is a state and not a string.
+ */
+export function eventSourced<State, Events, const Next = Immutable<State>>(
+  model: EventSourcedModel<State, Events, Next> & PlainState<State>,
 ): Head<EventSourcedActor<State, Events>, EventSourcedModel<State, Events>> {
   abstract class Base extends EventSourcedActor<State, Events> {
-    static readonly model = model;
+    static readonly model = model as EventSourcedModel<State, Events, any>;
   }
   return Base;
 }

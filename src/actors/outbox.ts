@@ -1,13 +1,21 @@
 /**
- * One actor's tells on their way. A tell leaves with its sender's record; it is delivered, in order per receiver,
- * until the receiver has recorded it. All tells to one receiver may be in flight at once: each names the one before
+ * One actor's tells on their way. A tell is in here from the moment its record is appended (a snapshot taken right
+ * after must hold it), and is sent once that record is committed; it is delivered, in order per receiver, until the
+ * receiver has recorded it. All tells to one receiver may be in flight at once: each names the one before
  * it, so that a receiver that missed one refuses those after it, and they are sent again from the oldest.
  */
 import type { OutgoingTell } from '../persistence/codec.ts';
 
+interface Waiting {
+  readonly tell: OutgoingTell;
+  /** The tell to the same receiver just before this one. */
+  readonly previous: number;
+}
+
 interface Link {
-  /** Unacknowledged tells to one receiver, oldest first. */
-  readonly waiting: Map<number, OutgoingTell>;
+  /** Unacknowledged tells to one receiver by number, oldest first. */
+  readonly waiting: Map<number, Waiting>;
+  newest: number;
   /** Counts retries: answers to deliveries of an earlier round are ignored. */
   round: number;
   failures: number;
@@ -25,25 +33,36 @@ export interface Delivery {
 export class Outbox {
   readonly #links = new Map<string, Link>();
   #length = 0;
+  /** Tells up to this number are in committed records and may be sent. */
+  #committedThrough = 0;
 
   get length(): number {
     return this.#length;
   }
 
-  /** Takes tells in the order of their numbers; returns the deliveries to make now. */
-  add(tells: readonly OutgoingTell[]): Delivery[] {
-    const deliveries: Delivery[] = [];
+  /** Takes tells in the order of their numbers; they are not sent yet. */
+  add(tells: readonly OutgoingTell[]): void {
     for (const tell of tells) {
       const key = receiverOf(tell);
       let link = this.#links.get(key);
       if (!link) {
-        link = { waiting: new Map(), round: 0, failures: 0, isPaused: false };
+        link = { waiting: new Map(), newest: 0, round: 0, failures: 0, isPaused: false };
         this.#links.set(key, link);
       }
-      const previous = lastKey(link.waiting);
-      link.waiting.set(tell.number, tell);
+      link.waiting.set(tell.number, { tell, previous: link.newest });
+      link.newest = tell.number;
       this.#length += 1;
-      if (!link.isPaused) deliveries.push({ tell, previous, round: link.round });
+    }
+  }
+
+  /** The record of these tells (added before) is committed: returns the deliveries to make now. */
+  committed(tells: readonly OutgoingTell[]): Delivery[] {
+    const deliveries: Delivery[] = [];
+    for (const tell of tells) {
+      this.#committedThrough = tell.number;
+      const link = this.#links.get(receiverOf(tell));
+      const waiting = link?.waiting.get(tell.number);
+      if (link && waiting && !link.isPaused) deliveries.push({ ...waiting, round: link.round });
     }
     return deliveries;
   }
@@ -75,9 +94,10 @@ export class Outbox {
     link.round += 1;
     const deliveries: Delivery[] = [];
     let previous = 0;
-    for (const waiting of link.waiting.values()) {
-      deliveries.push({ tell: waiting, previous, round: link.round });
-      previous = waiting.number;
+    for (const [number, waiting] of link.waiting) {
+      if (number > this.#committedThrough) break;
+      deliveries.push({ tell: waiting.tell, previous, round: link.round });
+      previous = number;
     }
     return deliveries;
   }
@@ -97,17 +117,11 @@ export class Outbox {
   /** All unacknowledged tells, by number. */
   all(): OutgoingTell[] {
     const tells: OutgoingTell[] = [];
-    for (const link of this.#links.values()) tells.push(...link.waiting.values());
+    for (const link of this.#links.values()) for (const { tell } of link.waiting.values()) tells.push(tell);
     return tells.sort((a, b) => a.number - b.number);
   }
 }
 
 function receiverOf(tell: OutgoingTell): string {
   return `${tell.type}/${tell.id}`;
-}
-
-function lastKey(map: ReadonlyMap<number, unknown>): number {
-  let last = 0;
-  if (map.size > 0) for (const key of map.keys()) last = key;
-  return last;
 }

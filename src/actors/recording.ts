@@ -80,7 +80,10 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
     });
   }
   if (envelope.delivery) memory.marks.advance(envelope.delivery);
-  if (tells) memory.lastTellNumber = tells.at(-1)!.number;
+  if (tells) {
+    memory.lastTellNumber = tells.at(-1)!.number;
+    activation.intoOutbox(tells);
+  }
   memory.tellsAcknowledged = tellsAcknowledged;
   return undefined;
 }

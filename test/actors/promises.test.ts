@@ -24,7 +24,10 @@ class Account extends eventSourced({
     return this.actor(Account, other).move(1);
   }
 }
-class Sender extends eventSourced({ initialState: () => ({ sent: 0 }), events: { Sent: (s, e: { n: number }) => ({ sent: s.sent + e.n }) } }) {
+class Sender extends eventSourced({
+  initialState: () => ({ sent: 0 }),
+  events: { Sent: (s, e: { n: number }) => ({ sent: s.sent + e.n }) },
+}) {
   send(n: number) {
     const from = this.state.sent;
     this.persist('Sent', { n });
@@ -34,7 +37,9 @@ class Sender extends eventSourced({ initialState: () => ({ sent: 0 }), events: {
 }
 class Receiver extends durableState({ initialState: () => ({ next: 0, wrong: [] as number[] }) }) {
   take(n: number) {
-    this.save(n === this.state.next ? { ...this.state, next: n + 1 } : { ...this.state, wrong: [...this.state.wrong, n] });
+    this.save(
+      n === this.state.next ? { ...this.state, next: n + 1 } : { ...this.state, wrong: [...this.state.wrong, n] },
+    );
   }
   get() {
     return this.state;
@@ -105,19 +110,30 @@ describe('P4: exactly-once effect', () => {
     // The child's record is on disk; the parent's is not.
     t = await t.restart();
     expect(await t.ref(Account, 'child').get()).toBe(1);
-    expect(await command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' })).toMatchObject({ reply: 1, replayed: false });
+    expect(await command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' })).toMatchObject({
+      reply: 1,
+      replayed: false,
+    });
     expect(await t.ref(Account, 'child').get()).toBe(1);
-    expect(await command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' })).toMatchObject({ reply: 1, replayed: true });
+    expect(await command(t, 'Account', 'parent', 'ask', 'child', { key: 'order-1' })).toMatchObject({
+      reply: 1,
+      replayed: true,
+    });
   });
 
   test('an assigned key is found in the log; what cannot be known is OUTCOME_UNKNOWN and not executed', async () => {
     const t = await testNode(all);
     const first = await command(t, 'Account', 'a', 'move', 1);
     for (let i = 0; i < 200; i++) await t.ref(Account, 'a').move(1);
-    expect(await command(t, 'Account', 'a', 'move', 1, { key: first.idempotencyKey })).toMatchObject({ reply: 1, replayed: true });
+    expect(await command(t, 'Account', 'a', 'move', 1, { key: first.idempotencyKey })).toMatchObject({
+      reply: 1,
+      replayed: true,
+    });
     await t.node.delete('Account', 'a' as ActorId);
     await turns(50);
-    await expect(command(t, 'Account', 'a', 'move', 1, { key: first.idempotencyKey })).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await expect(command(t, 'Account', 'a', 'move', 1, { key: first.idempotencyKey })).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+    });
     await expect(t.node.inspect('Account', 'a' as ActorId)).rejects.toMatchObject({ code: 'UNKNOWN_ACTOR' });
   });
 
@@ -137,7 +153,10 @@ describe('P6 and P7: order, and passivation that nobody notices', () => {
     const t = await testNode(all);
     let sent = 0;
     while (sent < 10_000) {
-      const next = await t.ref(Sender, 's').send(500).catch((error) => (error.code === 'OVERLOADED' ? undefined : Promise.reject(error)));
+      const next = await t
+        .ref(Sender, 's')
+        .send(500)
+        .catch((error) => (error.code === 'OVERLOADED' ? undefined : Promise.reject(error)));
       if (next !== undefined) sent = next;
       await t.node.passivate('Receiver', 'r' as ActorId);
       void t.node.passivate('Sender', 's' as ActorId);
