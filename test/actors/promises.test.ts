@@ -34,6 +34,17 @@ class Sender extends eventSourced({
     for (let i = 0; i < n; i++) this.tell(this.actor(Receiver, 'r')).take(from + i);
     return this.state.sent;
   }
+  note(text: string) {
+    this.persist('Sent', { n: 0 });
+    this.tell(this.actor(Board, 'b')).note(text);
+  }
+}
+/** In memory only, so that nothing but the sender's own record holds a tell back. */
+class Board extends Actor {
+  static notes: string[] = [];
+  note(text: string) {
+    Board.notes.push(text);
+  }
 }
 class Receiver extends durableState({ initialState: () => ({ next: 0, wrong: [] as number[] }) }) {
   take(n: number) {
@@ -56,7 +67,7 @@ class Door extends Actor {
     return true;
   }
 }
-const all = [Account, Sender, Receiver, Door];
+const all = [Account, Sender, Receiver, Door, Board];
 
 const turns = async (count = 20) => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -78,6 +89,39 @@ describe('P2: acknowledged means durable', () => {
     t.journal.disk.release();
     await Promise.all([moved, read, failed, other]);
     expect(answers).toEqual(['other', 'moved', 'read', 'failed']);
+  });
+
+  test('an actor with an append in flight stays, so that its next query waits for it, too', async () => {
+    const t = await testNode(all);
+    t.journal.disk.hold();
+    const answers: string[] = [];
+    const moved = t
+      .ref(Account, 'a')
+      .move(5)
+      .then(() => answers.push('moved'));
+    await turns();
+    const left = t.node.passivate('Account', 'a' as ActorId).then(() => answers.push('left'));
+    await turns();
+    const read = t
+      .ref(Account, 'a')
+      .get()
+      .then(() => answers.push('read'));
+    await turns();
+    expect(answers).toEqual([]);
+    t.journal.disk.release();
+    await Promise.all([moved, left, read]);
+    expect(answers[0]).toBe('moved');
+  });
+
+  test('a tell leaves only once its record is on disk', async () => {
+    const t = await testNode(all);
+    t.journal.disk.hold();
+    const sent = t.ref(Sender, 's').note('n');
+    await turns();
+    expect(Board.notes).toEqual([]);
+    t.journal.disk.release();
+    await sent;
+    await expect.poll(() => Board.notes).toEqual(['n']);
   });
 
   test('what was not synced is gone after a crash, and its retry runs once', async () => {

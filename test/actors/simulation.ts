@@ -75,10 +75,9 @@ export async function simulate(seed: number): Promise<SimulationOutcome> {
   let crashes = 0;
   let retries = 0;
   let passivations = 0;
-  let generation = 0;
   let finished = 0;
   /** Wakes clients whose node died under them. */
-  let died: ((generation: number) => void)[] = [];
+  let died: (() => void)[] = [];
 
   const client = async (name: string) => {
     let count = 0;
@@ -151,12 +150,11 @@ export async function simulate(seed: number): Promise<SimulationOutcome> {
       void node.node.passivate('Shelf', pick(shelves) as ActorId);
     } else if (dice < 0.84) {
       crashes += 1;
-      generation += 1;
       node = await node.restart();
       node.journal.disk.hold();
       const waiting = died;
       died = [];
-      for (const wake of waiting) wake(generation);
+      for (const wake of waiting) wake();
     }
     await turn();
   }
