@@ -104,11 +104,12 @@ export abstract class Actor {
   }
 }
 
+/** Carries a class's types to {@link StateOf} and {@link EventsOf}; there is nothing there at run time. */
 declare const types: unique symbol;
 
 /** An actor whose history is its events. Made by {@link eventSourced}. */
 export abstract class EventSourcedActor<State, Events> extends Actor {
-  declare protected readonly [types]?: { state: State; events: Events };
+  declare readonly [types]: { readonly state: State; readonly events: Events };
   /** The fold of all events so far, those of this command included. */
   declare protected readonly state: Immutable<State>;
   /** Records an event: applied at once, durable before the reply leaves. */
@@ -117,6 +118,7 @@ export abstract class EventSourcedActor<State, Events> extends Actor {
 
 /** An actor that keeps its latest state. Made by {@link durableState}. */
 export abstract class DurableStateActor<State> extends Actor {
+  declare readonly [types]: { readonly state: State };
   /** The state last saved. */
   declare protected readonly state: Immutable<State>;
   /** Replaces the state: visible at once, durable before the reply leaves. */
@@ -338,11 +340,10 @@ export interface Client {
   actor<A extends Actor = never>(type: string, id: string): ActorRef<A>;
 }
 
-/** The state of an actor class. */
-export type StateOf<A> =
-  A extends EventSourcedActor<infer State, infer _> ? State : A extends DurableStateActor<infer State> ? State : never;
+/** The state of an actor class; never for an actor in memory only. */
+export type StateOf<A> = A extends { readonly [types]: { readonly state: infer State } } ? State : never;
 /** The events of an actor class, by name. */
-export type EventsOf<A> = A extends EventSourcedActor<infer _State, infer Events> ? Events : never;
+export type EventsOf<A> = A extends { readonly [types]: { readonly events: infer Events } } ? Events : never;
 /** One event of an actor class, with its payload. */
 export type EventOf<A, E = EventsOf<A>> = {
   [K in keyof E & string]: undefined extends E[K] ? { type: K; data?: E[K] } : { type: K; data: E[K] };

@@ -48,7 +48,6 @@ export class PendingAppend implements AppendOutcome {
   }
 
   committed(): void {
-    this.activation.appendCommitted(this);
     this.envelope?.reply(this.reply);
     if (this.#others) {
       for (const { envelope, reply, error } of this.#others) {
@@ -56,6 +55,7 @@ export class PendingAppend implements AppendOutcome {
         else envelope.reply(reply);
       }
     }
+    this.activation.appendCommitted(this);
   }
 
   lost(error: Error): void {

@@ -105,7 +105,7 @@ export async function simulate(seed: number): Promise<SimulationOutcome> {
   };
 
   const untilAnswered = async (shelf: string, command: string, input: unknown, token: string): Promise<unknown> => {
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       const current = node;
       const death = new Promise<'died'>((resolve) => {
         died.push(() => resolve('died'));
