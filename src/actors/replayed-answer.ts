@@ -10,7 +10,8 @@ import { decodeCommandBody } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import type { Envelope } from './envelope.ts';
 import { HistoryError, readRecord, searchCommand } from './history.ts';
-import { retrySearchRecordsMax } from './limits.ts';
+import { rememberedKeysMax, retrySearchRecordsMax } from './limits.ts';
+import { isRemembered } from './remembered-keys.ts';
 import type { ShardLog } from './shard-log.ts';
 
 /** Answers the envelope if it is a retry of something recorded, or cannot be known. False: run it. @throws HistoryError */
@@ -29,6 +30,8 @@ export function answerFromRecord(activation: Activation, envelope: Envelope): bo
     return true;
   }
   if (envelope.since < 0 || activation.memory.newest <= envelope.since) return false;
+  // While none was evicted for their number, every key of the last 15 minutes is remembered: it was not recorded.
+  if (isRemembered(commandId) && activation.memory.keys.size < rememberedKeysMax) return false;
   const search = searchCommand(log, activation.memory.newest, commandId, envelope.since, retrySearchRecordsMax);
   switch (search.type) {
     case 'absent':

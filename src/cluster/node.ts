@@ -175,7 +175,7 @@ export class ClusterNode implements Gateway {
             woke: envelope.woke,
           }),
         failed: (error) => {
-          if (error instanceof GreenroomError) error.idempotencyKey = commandId;
+          error.idempotencyKey = commandId;
           reject(error);
         },
       };

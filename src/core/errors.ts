@@ -90,6 +90,8 @@ export class Rejection extends Error {
   override readonly name = 'Rejection';
   readonly code: string;
   readonly details: unknown;
+  /** The command's id, set for its caller. */
+  idempotencyKey: string | undefined;
 
   constructor(code: string, message: string, details?: unknown) {
     super(message);

@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { Gateway } from '../cluster/gateway.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
@@ -25,9 +24,10 @@ import {
   pipelinedRequestsMax,
   requestTimeoutMs,
 } from './limits.ts';
+import { answerMalformed } from './malformed-request.ts';
 import { metricsMediaType, renderMetrics } from './metrics-page.ts';
 import { OriginGuard, preflightHeaders } from './origin-guard.ts';
-import { problemOf, shorten } from './problem.ts';
+import { shorten } from './problem.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import { parseRequestPath } from './request-path.ts';
 import { findRoute, type Route, type Routes } from './router.ts';
@@ -60,7 +60,7 @@ export interface HttpEdge {
   close(graceMs: number): Promise<void>;
 }
 
-/** Starts to listen. @throws GreenroomError `UNAVAILABLE` if the address cannot be had, with the reason as its cause */
+/** Starts to listen. @throws Error with `code` `EADDRINUSE`, `EACCES` or `EADDRNOTAVAIL` */
 export async function startHttp(options: HttpOptions): Promise<HttpEdge> {
   const edge = new Edge(options);
   await edge.listen(options.host, options.port);
@@ -125,10 +125,11 @@ class Edge implements HttpEdge {
 
   listen(host: string, port: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (cause) => {
-        reject(new GreenroomError('UNAVAILABLE', `cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
-      });
+      this.#server.once('error', reject);
       this.#server.listen(port, host, () => {
+        // From now on: a connection that could not be accepted, for want of file descriptors say. The others go on.
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) => this.#context.log.error('a connection could not be accepted', { error }));
         this.#process.start();
         this.port = (this.#server.address() as AddressInfo).port;
         const reachable =
@@ -172,7 +173,7 @@ class Edge implements HttpEdge {
   #take(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void {
     const exchange = new Exchange(request, response, this.#context);
     exchange.awaitsContinue = awaitsContinue;
-    if (!this.#admit(request, response)) return;
+    if (!this.#admit(exchange)) return;
     try {
       this.#dispatch(exchange);
     } catch (error) {
@@ -181,8 +182,8 @@ class Edge implements HttpEdge {
   }
 
   /** Counts the request until its answer is written or its caller gone. */
-  #admit(request: IncomingMessage, response: ServerResponse): boolean {
-    const { socket } = request;
+  #admit(exchange: Exchange): boolean {
+    const { socket } = exchange.request;
     let pipelined = unanswered.get(socket);
     if (pipelined === undefined) {
       pipelined = { count: 0 };
@@ -191,7 +192,8 @@ class Edge implements HttpEdge {
     const inFlight = this.#context.inFlight;
     inFlight.requests += 1;
     pipelined.count += 1;
-    response.once('close', () => {
+    exchange.response.once('close', () => {
+      inFlight.releaseBody(exchange);
       inFlight.requests -= 1;
       pipelined.count -= 1;
       if (inFlight.requests === 0) this.#whenIdle?.();
@@ -235,26 +237,4 @@ function answerOptions(exchange: Exchange, route: Route): void {
     headers.push(...preflightHeaders(route.allow));
   }
   exchange.empty(204, headers);
-}
-
-/** What does not parse as HTTP, or not in time, has no request to answer: the problem is written to the bare socket. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const answerIsOnItsWay = (socket as { _httpMessage?: unknown })._httpMessage;
-  if (!socket.writable || error.code === 'ECONNRESET' || answerIsOnItsWay) {
-    socket.destroy();
-    return;
-  }
-  const detail = {
-    400: 'this is not HTTP/1.1',
-    408: 'the request did not arrive in time',
-    431: `the request line and headers have at most ${headerBytesMax} bytes`,
-  }[status];
-  const problem = { ...problemOf(new GreenroomError('BAD_REQUEST', detail!)), status };
-  const body = JSON.stringify(problem);
-  const reason = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }[status];
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
-  (socket as Socket).destroySoon();
 }

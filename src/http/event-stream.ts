@@ -52,6 +52,8 @@ export class EventStreams {
     this.#open.add(controller);
     const leave = () => controller.abort();
     exchange.response.once('close', leave);
+    // A write in the very turn the caller goes away would else be an unhandled error.
+    exchange.response.on('error', leave);
     this.#writeHead(exchange);
     const stopHeartbeat = this.#heartbeat(exchange, controller.signal);
     try {

@@ -99,7 +99,7 @@ export class Exchange {
     if (this.context.isClosing) headers.push('Connection', 'close');
     this.context.inFlight.count(status);
     if (body === undefined) {
-      if (status !== 204) headers.push('Content-Length', '0');
+      if (status !== 204 && status !== 304) headers.push('Content-Length', '0');
       response.writeHead(status, headers);
       response.end();
       return;

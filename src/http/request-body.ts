@@ -63,7 +63,6 @@ export function readInput(exchange: Exchange, use: (input: unknown) => void): vo
   };
   request.on('data', take);
   request.on('end', finish);
-  request.on('close', () => exchange.context.inFlight.releaseBody(exchange));
 }
 
 /** @throws GreenroomError `BAD_REQUEST` saying what is wrong and where */
@@ -115,6 +114,7 @@ function refuse(exchange: Exchange, error: unknown): void {
   if (problem.status === 429) headers.push('Retry-After', '1');
   context.inFlight.count(problem.status);
   response.writeHead(problem.status, headers);
+  response.on('error', () => {});
   // Whole by its length, but not ended: ending it would close the connection under the sender.
   response.write(body);
   let discarded = 0;

@@ -243,6 +243,23 @@ describe('a body', () => {
     expect([response.status, (await response.json()).code]).toEqual([413, 'TOO_LARGE']);
   });
 
+  it('whose sender leaves in the middle, or before the refusal is read to its end, harms nobody', async () => {
+    const { edge, url, gateway } = await startEdge();
+    const head = (length: number) =>
+      `POST /v1/actors/Counter/a/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n[`;
+    for (const length of [100, bodyBytesMax + 1]) {
+      const connection = new RawConnection(edge.port);
+      connection.write(head(length));
+      if (length > bodyBytesMax) await expect.poll(() => statusOf(connection.text)).toBe(413);
+      connection.socket.resetAndDestroy();
+      await connection.closed;
+    }
+    const figures = async () =>
+      (await (await fetch(`${url}/metrics`)).text()).match(/^greenroom_http_(?:body_bytes|requests_in_flight) \d+$/gm);
+    await expect.poll(figures).toEqual(['greenroom_http_requests_in_flight 1', 'greenroom_http_body_bytes 0']);
+    expect(gateway.requests).toHaveLength(0);
+  });
+
   it('is not asked for when its sender waits for 100 Continue and it would be too large', async () => {
     const { edge } = await startEdge();
     const head = (length: number) =>

@@ -48,7 +48,7 @@ describe('starting the edge', () => {
       log: silentLog,
       clock: realClock,
     });
-    await expect(second).rejects.toMatchObject({ code: 'UNAVAILABLE', cause: { code: 'EADDRINUSE' } });
+    await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE', port: edge.port });
   });
 });
 

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { OriginGuard } from '../../src/http/origin-guard.ts';
 import { post, startEdge } from './edge-fixture.ts';
+import { exchangeRaw, statusOf } from './raw-connection.ts';
 
 /** `fetch` does not let its caller set Host and Origin. */
 function ask(
@@ -59,7 +60,7 @@ describe('a foreign origin', () => {
 
 describe('on loopback, Host', () => {
   it('must be a loopback name, or one that was allowed', async () => {
-    const { url } = await startEdge({ allowedHosts: ['dev.example'] });
+    const { url, edge } = await startEdge({ allowedHosts: ['dev.example'] });
     const status = async (host: string) => (await ask(url, '/healthz', { Host: host })).status;
     for (const host of [
       'localhost',
@@ -72,9 +73,13 @@ describe('on loopback, Host', () => {
     ]) {
       expect(await status(host), host).toBe(200);
     }
-    for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1', '[::2]', '']) {
+    for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1', '[::2]']) {
       expect([host, await status(host)]).toEqual([host, 403]);
     }
+    expect(statusOf(await exchangeRaw(edge.port, 'GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n'))).toBe(
+      403,
+    );
+    expect(statusOf(await exchangeRaw(edge.port, 'GET /healthz HTTP/1.0\r\n\r\n'))).toBe(403);
   });
 
   it('is free elsewhere', () => {
