@@ -26,6 +26,7 @@ export interface TestOptions {
   readonly maxActive?: number;
   readonly journal?: MemoryJournal;
   readonly passivateAfterMs?: number;
+  readonly heapUsed?: () => number;
 }
 
 export async function testNode(actors: readonly ActorClass[], options: TestOptions = {}): Promise<TestNode> {
@@ -44,6 +45,7 @@ export async function testNode(actors: readonly ActorClass[], options: TestOptio
     maxActive: options.maxActive ?? 100_000,
     freeze: options.freeze ?? true,
     clusterAddress: '127.0.0.1:7400',
+    ...(options.heapUsed ? { heapUsed: options.heapUsed } : {}),
   });
   return {
     node,

@@ -246,4 +246,53 @@ describe('P9: everything is bounded', () => {
     await expect(t.ref(Sender, 's').send(outboxLengthMax + 1)).rejects.toMatchObject({ code: 'OVERLOADED' });
     expect(await t.ref(Sender, 's').send(1)).toBe(1);
   });
+
+  test('on a nearly full heap the least recently used actors leave memory', async () => {
+    const clock = new VirtualClock();
+    let used = 0.2;
+    const t = await testNode(all, { clock, heapUsed: () => used });
+    for (let i = 0; i < 50; i++) await command(t, 'Account', `a${i}`, 'move', 1);
+    clock.advance(1_000);
+    await turns(5);
+    expect(t.node.host.activeCount).toBe(50);
+    used = 0.95;
+    clock.advance(1_000);
+    await turns(5);
+    expect(t.node.host.activeCount).toBe(45);
+    expect(await command(t, 'Account', 'a0', 'get')).toMatchObject({ reply: 1, woke: { eventsReplayed: 1 } });
+  });
+
+  test('on a nearly full disk commands that record are refused, queries answered, and nothing is lost', async () => {
+    const clock = new VirtualClock();
+    const t = await testNode(all, { clock });
+    await command(t, 'Account', 'a', 'move', 5);
+    let free = 1_000;
+    t.journal.freeBytes = async () => free;
+    clock.advance(1_000);
+    await turns(5);
+    await expect(command(t, 'Account', 'a', 'move', 5)).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect((await command(t, 'Account', 'a', 'get')).reply).toBe(5);
+    expect(await t.node.readiness()).toMatchObject({ ready: false });
+    free = 10 ** 12;
+    clock.advance(1_000);
+    await turns(5);
+    expect((await command(t, 'Account', 'a', 'move', 5)).reply).toBe(10);
+  });
+});
+
+describe('stopping', () => {
+  test('a stop waits for what runs, refuses what is new, and keeps what was answered', async () => {
+    const t = await testNode(all);
+    const waiting = t.ref(Door, 'd').wait();
+    const moves = Array.from({ length: 100 }, () => t.ref(Account, 'a').move(1));
+    await turns(2);
+    const closed = t.node.close(5_000);
+    await expect(t.ref(Account, 'b').move(1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    Door.open!();
+    await waiting;
+    expect(await Promise.all(moves)).toHaveLength(100);
+    await closed;
+    await t.node.close(5_000);
+    expect(t.journal.status).toBe('closed');
+  });
 });
