@@ -10,6 +10,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { createJiti, type Jiti } from 'jiti';
 import type { ActorClass } from '../actors/actor.ts';
+import { actorTypeName } from '../actors/definition.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 
 /** The first mention of an actor class in a file that has none. */
@@ -49,7 +50,7 @@ export async function loadActorModules(files: readonly string[], directory: stri
   for (const path of new Set(paths)) {
     const file = relative(directory, path);
     for (const type of actorClasses(await load(jiti, path, paths), greenroom.Actor, file, path, jiti)) {
-      const name = nameOf(type);
+      const name = actorTypeName(type);
       const other = found.get(name);
       if (other !== undefined && other.type !== type) {
         throw new ActorModulesError(
@@ -70,7 +71,7 @@ export function commandsWithoutInput(actors: readonly ActorClass[]): Record<stri
     actors.map((type) => {
       const methods = Object.entries(Object.getOwnPropertyDescriptors(type.prototype as object));
       const names = methods.filter(([, { value }]) => typeof value === 'function' && value.length === 0);
-      return [nameOf(type), names.map(([name]) => name).filter((name) => name !== 'constructor')];
+      return [actorTypeName(type), names.map(([name]) => name).filter((name) => name !== 'constructor')];
     }),
   );
 }
@@ -119,7 +120,7 @@ function actorClasses(module: unknown, Actor: unknown, file: string, path: strin
   throw new ActorModulesError(
     other === undefined
       ? `${file} exports no actor class`
-      : `${file}: ${nameOf(other as ActorClass)} extends an actor of another copy of greenroom than the one that runs`,
+      : `${file}: ${actorTypeName(other as ActorClass)} extends an actor of another copy of greenroom than the one that runs`,
     other === undefined
       ? `export one: ${howToWrite}`
       : 'import from the plain name greenroom, and run the greenroom command of the same installation (npx greenroom)',
@@ -135,10 +136,6 @@ function isWritten(type: Function): boolean {
 function looksLikeActor(value: Function): boolean {
   const model = (value as { model?: unknown }).model;
   return typeof model === 'object' && model !== null && 'initialState' in model;
-}
-
-function nameOf(type: ActorClass): string {
-  return (type as { model?: { name?: string } }).model?.name ?? type.name;
 }
 
 /** What the loader has read that belongs to the user: not this installation, not `node_modules`. */

@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import { formatDuration } from '../core/duration.ts';
 import { examples } from './help.ts';
+import type { Origin } from './layered-settings.ts';
 import { settingsOf, withSettings } from './setting-flags.ts';
-import { type Origin, type Setting, settings } from './settings.ts';
+import { type Setting, settings } from './settings.ts';
 import { printTable } from './table.ts';
 import { compactJson, type Terminal } from './terminal.ts';
 

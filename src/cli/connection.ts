@@ -37,8 +37,8 @@ export function connect(command: Command, terminal: Terminal): NodeApi {
   const options = command.optsWithGlobals<ConnectionOptions>();
   const source = options.url !== undefined ? '--url' : 'GREENROOM_URL';
   const given = options.url ?? (terminal.env.GREENROOM_URL || urlDefault);
-  const url = /^https?:\/\//i.test(given) ? given : `http://${given}`;
-  if (!URL.canParse(url) || /\s/.test(given)) {
+  const url = given.includes('://') ? given : `http://${given}`;
+  if (!URL.canParse(url) || !/^https?:/.test(url) || /\s/.test(given)) {
     throw wrongUsage(`${source}: '${given}' is not an HTTP address such as ${urlDefault}`);
   }
   const { origin, pathname, username } = new URL(url);

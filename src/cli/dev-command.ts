@@ -8,8 +8,9 @@ import { devShutdownGrace } from './dev-node.ts';
 import { DevSupervisor } from './dev-supervisor.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
+import type { ResolvedSettings } from './layered-settings.ts';
 import { settingsOf, withSettings } from './setting-flags.ts';
-import { flagName, type NodeSettings, type ResolvedSettings, settings } from './settings.ts';
+import { flagName, type NodeSettings, settings } from './settings.ts';
 import { listenForStop, samePressMs } from './stop-signals.ts';
 import { type Terminal, usesColor } from './terminal.ts';
 import { readTokensFile } from './tokens-file.ts';
@@ -86,7 +87,7 @@ async function supervise(
   const supervisor = new DevSupervisor(
     {
       nodes: [{ name: 'a', args: startArgs('a', resolved, ports, directory, terminal) }],
-      dataText: relative(terminal.cwd, directory) || '.',
+      dataText: shortPath(directory, terminal.cwd),
       token: values.tokensFile === undefined ? undefined : readTokensFile(values.tokensFile, terminal.cwd).tokens[0],
       env: { ...terminal.env, ...(usesColor(terminal.env, terminal.errorIsTerminal) ? { FORCE_COLOR: '1' } : {}) },
       hasKeys,
@@ -104,6 +105,12 @@ async function supervise(
   const exitCode = await supervisor.ended;
   stopReading();
   return exitCode;
+}
+
+/** Relative where that is shorter to read. */
+function shortPath(path: string, from: string): string {
+  const short = relative(from, path);
+  return short.startsWith('..') ? path : short || '.';
 }
 
 /** Keys one by one, without Return. Ctrl-C is then a key, too: a second press stops at once. */

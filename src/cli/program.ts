@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { addActorCommands } from './actor-commands.ts';
 import { addBenchCommand } from './bench-command.ts';
 import { addCallCommand } from './call-command.ts';
+import { addCheckCommand } from './check-command.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addConfigCommand } from './config-command.ts';
 import { addDevCommand } from './dev-command.ts';
@@ -13,6 +14,7 @@ import { addEventsCommand } from './events-command.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import { addInspectCommand } from './inspect-command.ts';
+import { addJournalCommand } from './journal-command.ts';
 import { ConnectionLost } from './node-api.ts';
 import { addStartCommand } from './start-command.ts';
 import { compactJson, type Terminal } from './terminal.ts';
@@ -48,7 +50,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
       terminal.note(refused.join('').trimEnd());
       return exitCodes.usage;
     }
-    return report(error instanceof CommanderError ? fromCommander(error, args) : error, args, terminal);
+    return report(error instanceof CommanderError ? fromCommander(error, args, program) : error, args, terminal);
   }
 }
 
@@ -85,19 +87,33 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addEventsCommand(program, terminal);
   addActorCommands(program, terminal);
   addClusterCommands(program, terminal);
+  addCheckCommand(program, terminal, ends);
+  addJournalCommand(program, terminal, ends);
   addBenchCommand(program, terminal, installedVersion);
   return program;
 }
 
 /** Commander's refusals, in one line with a hint. */
-function fromCommander(error: CommanderError, args: readonly string[]): CommandLineError {
+function fromCommander(error: CommanderError, args: readonly string[], program: Command): CommandLineError {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const meant = /^\(Did you mean (.*)\?\)$/.exec(rest.join(' ').trim())?.[1];
-  const help = `\`greenroom ${args[0]?.startsWith('-') === false && error.code !== 'commander.unknownCommand' ? `${args[0]} ` : ''}--help\``;
+  const help = `\`greenroom ${[...commandPath(program, args), '--help'].join(' ')}\``;
   if (error.code === 'commander.excessArguments' && args[0] === 'call') {
     return wrongUsage('a command takes one input at most', `put it in quotes, as one JSON value: '{"name": "value"}'`);
   }
   return wrongUsage(first, meant === undefined ? `see ${help}` : `did you mean ${meant}?`);
+}
+
+/** The commands that the first arguments name: `journal verify`. */
+function commandPath(program: Command, args: readonly string[]): string[] {
+  const path: string[] = [];
+  let at: Command | undefined = program;
+  for (const arg of args) {
+    at = at.commands.find((each) => each.name() === arg);
+    if (at === undefined) break;
+    path.push(arg);
+  }
+  return path;
 }
 
 function report(error: unknown, args: readonly string[], terminal: Terminal): number {

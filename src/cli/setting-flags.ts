@@ -1,6 +1,7 @@
 /** The settings as flags of commander, and flags back from settings: from the one table in `settings.ts`. */
 import { type Command, Option } from 'commander';
-import { clusterSettings, type ResolvedSettings, readConfigFile, resolveSettings, settings } from './settings.ts';
+import { type ResolvedSettings, readConfigFile, resolveSettings } from './layered-settings.ts';
+import { clusterSettings, settings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Adds a flag for each setting of a node. Those of a cluster are known, too, but hidden: they are refused with a reason. */

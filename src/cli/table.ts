@@ -53,7 +53,7 @@ export function tableLines(
     head: columns.map(({ title }) => terminal.out.bold(title)),
     colAligns: columns.map(({ align }) => align ?? 'left'),
   });
-  for (const row of clean) table.push(row.map((cell, i) => columns[i]?.paint?.(cell) ?? cell));
+  for (const row of clean) table.push(row.map((cell, i) => (cell === '' ? cell : (columns[i]?.paint?.(cell) ?? cell))));
   return table
     .toString()
     .split('\n')

@@ -78,7 +78,10 @@ export class ActorOverlay {
 
   set(type: string, id: string, entry: ActorIndexEntry): void {
     let ids = this.#types.get(type);
-    if (!ids) this.#types.set(type, (ids = new Map()));
+    if (!ids) {
+      ids = new Map();
+      this.#types.set(type, ids);
+    }
     ids.set(id, entry);
   }
 

@@ -23,7 +23,7 @@ export interface IndexLimits {
   readonly indexRecordsMax: number;
   /** … or bytes of records. */
   readonly indexBytesMax: number;
-  /** Index rows in one batch. Higher: the flush is over sooner, but appends of that batch wait longer. */
+  /** Index rows in a batch with few additions. Higher: the flush is over sooner, but appends of that batch wait longer. */
   readonly indexRowsPerBatch: number;
 }
 
@@ -48,7 +48,9 @@ interface Slice {
 }
 
 /** Slices that are made ahead of the batches they go into. */
-const slicesAheadMax = 4;
+const slicesAheadMax = 16;
+/** Above 1, or the index could fall behind for ever. */
+const rowsPerAddition = 1.5;
 
 export class IndexFlush {
   readonly #limits: IndexLimits;
@@ -106,15 +108,27 @@ export class IndexFlush {
     }
   }
 
-  /** Puts what waits into a batch that is being closed. @returns whether the checkpoint is in it */
-  seal(rows: BatchRows): boolean {
-    const slice = this.#slices.shift();
-    if (!slice) return false;
-    for (const [key, value] of slice.rows) rows.put(key, value);
-    this.#sliceTaken?.();
-    if (slice.isLast) this.#putCheckpoint(rows);
-    else if (this.#slices.length > 0) this.#driver.requestBatch();
-    return slice.isLast;
+  /**
+   * Puts what waits into a batch that is being closed: at least a slice, and more than the batch has additions, so that
+   * the index keeps up with the log when each record is another actor's.
+   *
+   * @returns whether the checkpoint is in it
+   */
+  seal(rows: BatchRows, additions: number): boolean {
+    let count = 0;
+    while (count === 0 || count < additions * rowsPerAddition) {
+      const slice = this.#slices.shift();
+      if (!slice) return false;
+      for (const [key, value] of slice.rows) rows.put(key, value);
+      count += this.#limits.indexRowsPerBatch;
+      this.#sliceTaken?.();
+      if (slice.isLast) {
+        this.#putCheckpoint(rows);
+        return true;
+      }
+    }
+    if (this.#slices.length > 0) this.#driver.requestBatch();
+    return false;
   }
 
   /** The batch with the checkpoint is in the database. */

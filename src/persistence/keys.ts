@@ -74,9 +74,12 @@ export function hollowKey(shard: ShardId, gen: number, start: Position): Buffer 
 /** What a key in the `L` range names; undefined if it is not one of ours. */
 export function parseLogKey(
   key: Uint8Array,
-): { readonly shard: ShardId; readonly gen: number; readonly position: Position; readonly hollow: boolean } | undefined {
+):
+  | { readonly shard: ShardId; readonly gen: number; readonly position: Position; readonly hollow: boolean }
+  | undefined {
   const bytes = asBuffer(key);
-  if (bytes[0] !== keyLetters.log || (bytes.length !== logKeyBytes && bytes.length !== hollowKeyBytes)) return undefined;
+  if (bytes[0] !== keyLetters.log || (bytes.length !== logKeyBytes && bytes.length !== hollowKeyBytes))
+    return undefined;
   return {
     shard: bytes.readUInt16BE(1),
     gen: bytes.readUInt32BE(3),
@@ -94,7 +97,12 @@ export function actorKey(shard: ShardId, gen: number, type: string, id: string):
 }
 
 /** The range of all actors of a type in a shard, in the order of their ids' bytes. */
-export function actorRange(shard: ShardId, gen: number, type: string, after: string | undefined): { gt: Buffer; lt: Buffer } {
+export function actorRange(
+  shard: ShardId,
+  gen: number,
+  type: string,
+  after: string | undefined,
+): { gt: Buffer; lt: Buffer } {
   const prefix = Buffer.allocUnsafe(8 + type.length);
   writeActorPrefix(prefix, shard, gen, type);
   return {

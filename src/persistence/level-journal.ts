@@ -51,7 +51,6 @@ import {
 } from './keys.ts';
 import { logFileNumber } from './leveldb-manifest.ts';
 import { listActors } from './list-actors.ts';
-import type { LogDamage } from './load-store.ts';
 import { missingRow, readRow, rowBytes } from './log-row.ts';
 import {
   assertCommittable,
@@ -64,6 +63,7 @@ import {
   tailAt,
 } from './log-rules.ts';
 import { type Database, scanLog } from './log-scan.ts';
+import type { LogDamage } from './log-walk.ts';
 import type { OpenShard } from './open-shard.ts';
 import { type OpenedStore, openStore, type StoreOptions } from './open-store.ts';
 import { type EncodedRecord, nextChain, type RecordHead } from './record.ts';
@@ -458,7 +458,7 @@ export class LevelJournal implements Journal {
   }
 
   #seal(batch: Batch): boolean {
-    if (this.#index.seal(batch.rows)) this.#checkpointTicket = batch.ticket;
+    if (this.#index.seal(batch.rows, batch.additions)) this.#checkpointTicket = batch.ticket;
     const { from, to } = this.#ledger.takeDeletable(this.#limits.ledgerDeletesPerBatch);
     for (let n = from; n < to; n++) batch.rows.del(batchKey(n));
     const n = ++this.#ledger.n;
@@ -591,7 +591,13 @@ export class LevelJournal implements Journal {
   }
 
   /** An actor's entry if its newest record is at `newest`; undefined if the layers below, up to `covered`, know it. */
-  #entryAt(open: OpenShard, type: ActorTypeName, id: ActorId, newest: Position, covered: Position): ActorIndexEntry | undefined {
+  #entryAt(
+    open: OpenShard,
+    type: ActorTypeName,
+    id: ActorId,
+    newest: Position,
+    covered: Position,
+  ): ActorIndexEntry | undefined {
     const heads: RecordHead[] = [];
     let hasSnapshot = false;
     let isDeletionKnown = false;
@@ -626,7 +632,10 @@ export class LevelJournal implements Journal {
       };
     const head = 'head' in result ? result.head : undefined;
     if (!head)
-      throw new JournalError('STORE_DAMAGED', `record ${position} of shard ${open.shard} would be its last, but is damaged`);
+      throw new JournalError(
+        'STORE_DAMAGED',
+        `record ${position} of shard ${open.shard} would be its last, but is damaged`,
+      );
     return tailAt(head);
   }
 

@@ -22,6 +22,8 @@ export interface Manifest {
   readonly tables: readonly LiveTable[];
   /** Write-ahead logs from this number on are replayed at opening. */
   readonly logNumber: number;
+  /** New files get numbers from this one on, whether such files exist or not. */
+  readonly nextFileNumber: number;
 }
 
 /** What is wrong with a database's files. */
@@ -33,6 +35,12 @@ export interface FileDamage {
 
 export function tableFileName(number: number): string {
   return `${String(number).padStart(6, '0')}.ldb`;
+}
+
+/** The number in a file's name; undefined if it has none. */
+export function fileNumber(name: string): number | undefined {
+  const match = /^(?:MANIFEST-(\d+)|(\d+)\.\w+)$/.exec(name);
+  return match ? Number(match[1] ?? match[2]) : undefined;
 }
 
 /** The number in a write-ahead log's name; undefined for other files. */
@@ -53,16 +61,18 @@ export async function readManifest(directory: string): Promise<Manifest | FileDa
   if (damage) return { file: name, problem: `${damage.problem}, at byte ${damage.offset}` };
   const tables = new Map<number, LiveTable>();
   let logNumber: number | undefined;
+  let nextFileNumber: number | undefined;
   for (const record of records) {
     const edit = decodeEdit(record);
     if (!edit) return { file: name, problem: 'one of its entries cannot be read' };
     logNumber = edit.logNumber ?? logNumber;
+    nextFileNumber = edit.nextFileNumber ?? nextFileNumber;
     // An entry that moves a file to another level removes it and adds it.
     for (const number of edit.removed) tables.delete(number);
     for (const table of edit.added) tables.set(table.number, table);
   }
-  if (logNumber === undefined) return { file: name, problem: 'it is empty' };
-  return { tables: [...tables.values()], logNumber };
+  if (logNumber === undefined || nextFileNumber === undefined) return { file: name, problem: 'it is cut off' };
+  return { tables: [...tables.values()], logNumber, nextFileNumber };
 }
 
 export async function readFileOrDamage(directory: string, file: string): Promise<Buffer | FileDamage> {
@@ -76,12 +86,13 @@ export async function readFileOrDamage(directory: string, file: string): Promise
 
 interface Edit {
   logNumber: number | undefined;
+  nextFileNumber: number | undefined;
   readonly removed: number[];
   readonly added: LiveTable[];
 }
 
 function decodeEdit(bytes: Buffer): Edit | undefined {
-  const edit: Edit = { logNumber: undefined, removed: [], added: [] };
+  const edit: Edit = { logNumber: undefined, nextFileNumber: undefined, removed: [], added: [] };
   const reader = new VarintReader(bytes);
   while (!reader.atEnd) {
     switch (reader.number()) {
@@ -92,6 +103,8 @@ function decodeEdit(bytes: Buffer): Edit | undefined {
         edit.logNumber = reader.number();
         break;
       case 3:
+        edit.nextFileNumber = reader.number();
+        break;
       case 4:
       case 9:
         reader.number();

@@ -132,7 +132,10 @@ function leastCursor(cursors: readonly Cursor[]): Cursor | undefined {
 function rowOf(cursor: Cursor, type: ActorTypeName): ActorIndexEntry {
   const entry = decodeActorRow(type, cursor.id!, cursor.rows[cursor.next]![1]);
   if (entry) return entry;
-  throw new JournalError('STORE_DAMAGED', `the index row of ${type} '${cursor.id}' is damaged; run 'greenroom journal verify'`);
+  throw new JournalError(
+    'STORE_DAMAGED',
+    `the index row of ${type} '${cursor.id}' is damaged; run 'greenroom journal verify'`,
+  );
 }
 
 async function pass(cursor: Cursor, rowsAtOnce: number): Promise<void> {

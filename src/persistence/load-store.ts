@@ -14,7 +14,7 @@ import { decodeActorRow, entryAfter } from './actor-index.ts';
 import { type BatchRow, decodeBatchRow } from './batch-ledger.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import { decodeHollowBlock, findHollow } from './hollow.ts';
-import { type HardState, JournalError, type LogTail, type ReadResult, type StoreIdentity } from './journal.ts';
+import { type HardState, JournalError, type ReadResult, type StoreIdentity } from './journal.ts';
 import {
   actorKey,
   checkpointKey,
@@ -27,22 +27,12 @@ import {
   numberOfBatchKey,
 } from './keys.ts';
 import { rowBytes } from './log-row.ts';
-import { tailAt } from './log-rules.ts';
 import { type Database, scanLog } from './log-scan.ts';
+import { type LogDamage, tailAfter } from './log-walk.ts';
 import { OpenShard } from './open-shard.ts';
-import { decodeHead, nextChain } from './record.ts';
+import { decodeHead } from './record.ts';
 import { decodeBoot, decodeControl, decodeHardState, decodeIdentity } from './state-rows.ts';
 import { stateRowHash, Tally } from './tally.ts';
-
-/** A place of a log that does not verify. */
-export interface LogDamage {
-  readonly shard: ShardId;
-  readonly position: Position;
-  /** Whose record it is, where that is known. */
-  readonly type?: string;
-  readonly id?: string;
-  readonly problem: string;
-}
 
 export interface LoadedStore {
   readonly identity: StoreIdentity;
@@ -86,13 +76,15 @@ export async function loadStore(database: Database, path: string, watermark: num
   if (!checkpoint) throw damaged(path, 'its checkpoint is missing or damaged');
 
   const batches = await loadBatches(database, path, checkpoint.floor);
-  if (batches.n < watermark)
-    throw damaged(path, `its newest batch is ${batches.n}, but batch ${watermark} was synced`);
+  if (batches.n < watermark) throw damaged(path, `its newest batch is ${batches.n}, but batch ${watermark} was synced`);
   const states = new Tally();
   const hardStates = await loadHardStates(database, path, states);
   const controls = await loadControls(database, path, states);
   if (!states.equals(batches.last.states))
-    throw damaged(path, `it holds ${states.count} hard state and control rows, not the ${batches.last.states.count} written`);
+    throw damaged(
+      path,
+      `it holds ${states.count} hard state and control rows, not the ${batches.last.states.count} written`,
+    );
 
   const logRows = new Tally();
   const shards = makeShards(identity, checkpoint, logRows);
@@ -105,7 +97,18 @@ export async function loadStore(database: Database, path: string, watermark: num
         ? 'the newest records are not the ones that were written'
         : `it holds ${logRows.count} records since its checkpoint, not the ${batches.last.log.count} written`,
     );
-  return { identity, boot, n: batches.n, oldestBatch: batches.oldest, shards, logRows, states, hardStates, controls, ...found };
+  return {
+    identity,
+    boot,
+    n: batches.n,
+    oldestBatch: batches.oldest,
+    shards,
+    logRows,
+    states,
+    hardStates,
+    controls,
+    ...found,
+  };
 }
 
 async function loadBatches(
@@ -163,7 +166,12 @@ async function loadControls(database: Database, path: string, states: Tally): Pr
 }
 
 /** Rows that are kept twice, compared. */
-async function twice(database: Database, path: string, letter: number, copyLetter: number): Promise<[Buffer, Buffer][]> {
+async function twice(
+  database: Database,
+  path: string,
+  letter: number,
+  copyLetter: number,
+): Promise<[Buffer, Buffer][]> {
   const rows = await database.iterator(letterRange(letter)).all();
   const copies = await database.iterator(letterRange(copyLetter)).all();
   const same =
@@ -199,7 +207,10 @@ async function checkTails(database: Database, path: string, shards: readonly Ope
       chain = findHollow(blockBytes && decodeHollowBlock(blockBytes, start), base.position)?.chain;
     }
     if (chain !== base.chain)
-      throw damaged(path, `record ${base.position} of shard ${shard}, which its checkpoint names, is missing or damaged`);
+      throw damaged(
+        path,
+        `record ${base.position} of shard ${shard}, which its checkpoint names, is missing or damaged`,
+      );
   }
 }
 
@@ -234,7 +245,14 @@ async function readTail(
   shard: OpenShard,
   found: ReadTails,
 ): Promise<void> {
-  const range = { shardCount, shard: shard.shard, gen: shard.gen, from: shard.base.position + 1, to: undefined, rowsPerChunk };
+  const range = {
+    shardCount,
+    shard: shard.shard,
+    gen: shard.gen,
+    from: shard.base.position + 1,
+    to: undefined,
+    rowsPerChunk,
+  };
   for await (const rows of scanLog(database, range)) {
     for (const { position, result } of rows) {
       const tail = tailAfter(shard.tail, result);
@@ -243,28 +261,14 @@ async function readTail(
       found.recordsRead += 1;
       found.bytesRead += rowBytes(result);
       if (result.type === 'damaged')
-        found.damages.push({ shard: shard.shard, position, type: result.head!.type, id: result.head!.id, problem: result.problem });
+        found.damages.push({
+          shard: shard.shard,
+          position,
+          type: result.head!.type,
+          id: result.head!.id,
+          problem: result.problem,
+        });
       await indexFound(database, shard, result);
-    }
-  }
-}
-
-/** The tail after one more row, or what is wrong with the row. */
-export function tailAfter(before: LogTail, result: ReadResult): LogTail | string {
-  switch (result.type) {
-    case 'absent':
-      return 'it is not there';
-    case 'hollow': {
-      const { position, epoch, actorHash, bodyCrc, chain } = result;
-      if (chain !== nextChain(before.chain, position, epoch, actorHash, bodyCrc)) return 'its chain is broken';
-      return { position, epoch, chain, time: before.time };
-    }
-    default: {
-      const { head } = result;
-      if (!head) return result.type === 'damaged' ? result.problem : 'it has no head';
-      const { position, epoch, actorHash, bodyCrc, chain } = head;
-      if (chain !== nextChain(before.chain, position, epoch, actorHash, bodyCrc)) return 'its chain is broken';
-      return tailAt(head);
     }
   }
 }

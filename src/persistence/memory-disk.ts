@@ -127,7 +127,8 @@ export class MemoryDisk {
       }
       case 'truncate': {
         const rows = this.#rows(change.shard);
-        for (let position = change.position + 1; position <= rows.length; position++) this.#heal(change.shard, position);
+        for (let position = change.position + 1; position <= rows.length; position++)
+          this.#heal(change.shard, position);
         rows.length = change.position;
         return;
       }
@@ -147,8 +148,10 @@ export class MemoryDisk {
   }
 
   #rows(shard: ShardId): MemoryRow[] {
-    let rows = this.logs.get(shard);
-    if (!rows) this.logs.set(shard, (rows = []));
+    const known = this.logs.get(shard);
+    if (known) return known;
+    const rows: MemoryRow[] = [];
+    this.logs.set(shard, rows);
     return rows;
   }
 

@@ -106,7 +106,10 @@ export class MemoryJournal implements Journal {
     const { disk } = this;
     const { identity } = this.#options;
     if (disk.identity && disk.identity.storeId !== identity.storeId)
-      throw new JournalError('STORE_MISMATCH', `the disk holds store ${disk.identity.storeId}, not ${identity.storeId}`);
+      throw new JournalError(
+        'STORE_MISMATCH',
+        `the disk holds store ${disk.identity.storeId}, not ${identity.storeId}`,
+      );
     if (disk.lostBatches > 0)
       throw new JournalError('STORE_DAMAGED', `${disk.lostBatches} synced batches are missing; rebuild the store`);
     disk.identity = identity;
@@ -297,7 +300,8 @@ export class MemoryJournal implements Journal {
       this.#defer(() => completion.failed(failure));
       return;
     }
-    const batch = (this.#gathering ??= { changes: [], completions: [], bytes: 0 });
+    this.#gathering ??= { changes: [], completions: [], bytes: 0 };
+    const batch = this.#gathering;
     batch.changes.push(change);
     batch.completions.push(completion);
     batch.bytes += bytes;

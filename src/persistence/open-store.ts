@@ -38,6 +38,8 @@ export interface StoreOptions {
   readonly format?: StoreIdentity | undefined;
   /** Who an existing store must be. */
   readonly expected?: Partial<StoreIdentity> | undefined;
+  /** Bytes LevelDB gathers in memory before it writes a table; default 64 MiB. Small ones are for tests. */
+  readonly writeBufferSize?: number | undefined;
 }
 
 export interface OpenedStore {
@@ -62,7 +64,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   checkExpected(options, identity);
   const unclaim = claimInProcess(directory.path);
   try {
-    return await openExisting(directory, identity, unclaim);
+    return await openExisting(directory, identity, options, unclaim);
   } catch (error) {
     unclaim();
     throw unreachable(directory.path, error);
@@ -82,7 +84,7 @@ async function makeAndOpen(directory: StoreDirectory, options: StoreOptions): Pr
   try {
     await (await lockWithoutOpening(path, directory.database))();
     await directory.format(format, () => fill(directory, format));
-    return await openExisting(directory, format, unclaim);
+    return await openExisting(directory, format, options, unclaim);
   } catch (error) {
     unclaim();
     throw unreachable(path, error);
@@ -90,7 +92,7 @@ async function makeAndOpen(directory: StoreDirectory, options: StoreOptions): Pr
 }
 
 async function fill(directory: StoreDirectory, identity: StoreIdentity): Promise<void> {
-  const database = await openDatabase(directory, true);
+  const database = await openDatabase(directory.path, directory.database, true);
   try {
     const empty = { count: 0, sum: 0 };
     const batch = database.batch();
@@ -107,6 +109,7 @@ async function fill(directory: StoreDirectory, identity: StoreIdentity): Promise
 async function openExisting(
   directory: StoreDirectory,
   identity: StoreIdentity,
+  { writeBufferSize }: StoreOptions,
   unclaim: () => void,
 ): Promise<OpenedStore> {
   const { path } = directory;
@@ -123,7 +126,7 @@ async function openExisting(
   }
   let database: Database | undefined;
   try {
-    database = await openDatabase(directory, false);
+    database = await openDatabase(path, directory.database, false, writeBufferSize);
     const loaded = await loadStore(database, path, lowest);
     checkSame(path, identity, loaded.identity);
     await directory.forgetFound();
@@ -143,18 +146,28 @@ async function closeStore(database: Database, watermark: Watermark, unclaim: () 
   unclaim();
 }
 
-async function openDatabase(directory: StoreDirectory, create: boolean): Promise<Database> {
-  const database = new Level<Buffer, Buffer>(directory.database, {
+/**
+ * @param path the store's directory, for messages
+ * @throws JournalError
+ */
+export async function openDatabase(
+  path: string,
+  database: string,
+  create: boolean,
+  writeBufferSize: number = databaseOptions.writeBufferSize,
+): Promise<Database> {
+  const level = new Level<Buffer, Buffer>(database, {
     ...databaseOptions,
+    writeBufferSize,
     createIfMissing: create,
     errorIfExists: create,
   });
   try {
-    await database.open();
-    return database;
+    await level.open();
+    return level;
   } catch (error) {
-    if (isLocked(error)) throw storeLocked(directory.path, error);
-    throw readFailed(directory.path, (error as Error).cause ?? error);
+    if (isLocked(error)) throw storeLocked(path, error);
+    throw readFailed(path, (error as Error).cause ?? error);
   }
 }
 

@@ -11,10 +11,11 @@
  * something; an empty one is a new disk.
  */
 import { existsSync } from 'node:fs';
-import { constants, access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from './crc32.ts';
 import { JournalError, type StoreIdentity } from './journal.ts';
+import { linkFiles } from './linked-copy.ts';
 
 /** What this version writes, and the newest it reads. */
 export const storeFormat = 1;
@@ -133,14 +134,14 @@ export class StoreDirectory {
   }
 
   /**
-   * Links the database's files, before LevelDB opens it: opening only adds, removes and renames files (its logs are
-   * not reused), so that the links are what was found. Where the file system has no links, nothing is kept.
+   * Keeps the database's files as they are, before LevelDB opens it (see linked-copy.ts). Where the file system has no
+   * links, nothing is kept.
    */
   async keepFound(): Promise<void> {
     await this.settle();
     await mkdir(this.#opening);
     try {
-      for (const name of await readdir(this.database)) await link(join(this.database, name), join(this.#opening, name));
+      await linkFiles(this.database, this.#opening);
     } catch {
       await rm(this.#opening, { recursive: true, force: true });
     }

@@ -79,5 +79,6 @@ export function storeLocked(directory: string, cause?: unknown): JournalError {
 
 function sharedSet(key: symbol): Set<string> {
   const holder = globalThis as unknown as Record<symbol, Set<string> | undefined>;
-  return (holder[key] ??= new Set());
+  holder[key] ??= new Set();
+  return holder[key];
 }

@@ -5,17 +5,7 @@
  * Every command is checked beyond what a test asserts: state and messages are deep-frozen; events, state, reply and
  * tells must survive being written and read; and replaying the whole history must lead to the same state.
  */
-import type {
-  Actor,
-  ActorType,
-  CommandName,
-  DurableStateActor,
-  EventOf,
-  EventSourcedActor,
-  Immutable,
-  InputOf,
-  StateOf,
-} from '../actors/actor.ts';
+import type { Actor, ActorType, CommandName, EventOf, EventsOf, Immutable, InputOf, StateOf } from '../actors/actor.ts';
 import { type ActorDefinition, actorTypeName, savedEvent } from '../actors/definition.ts';
 import { eventVersion } from '../actors/memory.ts';
 import type { Rejection } from '../core/errors.ts';
@@ -48,12 +38,11 @@ export function oldState(version: number, state: unknown): OldState {
 }
 
 /** An actor's past: events for an event-sourced actor, the state for a durable one. */
-export type History<A> =
-  A extends EventSourcedActor<infer _State, infer _Events>
-    ? readonly (EventOf<A> | OldEvent)[]
-    : A extends DurableStateActor<infer State>
-      ? Immutable<State> | OldState
-      : never;
+export type History<A> = [StateOf<A>] extends [never]
+  ? never
+  : [EventsOf<A>] extends [never]
+    ? Immutable<StateOf<A>> | OldState
+    : readonly (EventOf<A> | OldEvent)[];
 
 /** What a command answers, without its promise. */
 export type ReplyOf<F> = F extends (...input: never[]) => infer R ? Awaited<R> : never;

@@ -26,6 +26,8 @@ import type { VirtualClock } from './virtual-clock.ts';
 
 /** Turns of the event loop that a rehearsal waits for everything to come to rest after a command. */
 const turnsUntilRestMax = 1_000;
+/** Tells that may follow from one command. Beyond: the rehearsal fails, because actors tell each other in circles. */
+const tellsMax = 10_000;
 const shard = 0;
 const unlimitedMs = Number.MAX_SAFE_INTEGER;
 
@@ -158,10 +160,10 @@ export class Rehearsal {
         },
       });
     });
-    if (this.#host.unanswered) throw this.#host.unanswered;
+    if (this.#host.failure) throw this.#host.failure;
     if (ending instanceof Error) throw this.#rootOf(ending as GreenroomError);
     await this.#comeToRest();
-    if (this.#host.unanswered) throw this.#host.unanswered;
+    if (this.#host.failure) throw this.#host.failure;
     if (ending.type === 'replied') checkSurvives(ending.reply, `the reply of ${name}.${command}`);
     this.#checkAll();
     return ending;
@@ -223,7 +225,9 @@ export type Answers = ReadonlyMap<string, ReadonlyMap<string, Answer>>;
 class RehearsalHost extends ActorHost {
   answers: Answers = new Map();
   readonly told = new Map<string, Told[]>();
-  unanswered: UnansweredAsk | undefined;
+  /** Fails the test whatever the actors make of it. */
+  failure: Error | undefined;
+  #tells = 0;
   /** Classes that the running actors speak to, and that do not run themselves. */
   readonly #spokenTo = new Map<string, ActorHome>();
 
@@ -257,8 +261,9 @@ class RehearsalHost extends ActorHost {
     const answer = this.answers.get(type)?.get(command);
     if (!answer) {
       if (this.#runs(type)) return super.askFromTurn(turn, type, id, command, input);
-      this.unanswered ??= unanswered(turn, type, id, command);
-      return Promise.reject(this.unanswered);
+      const error = unanswered(turn, type, id, command);
+      this.failure ??= error;
+      return Promise.reject(error);
     }
     const wrong = findNotPlain(input);
     if (wrong) throw new TypeError(`the input of ${type}.${command}${wrong.path} ${wrong.problem}`);
@@ -274,6 +279,13 @@ class RehearsalHost extends ActorHost {
 
   override sendTells(sender: Activation, tells: readonly OutgoingTell[]): void {
     const key = `${sender.definition.name}/${sender.id}`;
+    this.#tells += tells.length;
+    if (this.#tells > tellsMax) {
+      this.failure ??= new Error(
+        `more than ${tellsMax} tells followed from one command, the last one from ${key}: do actors tell each other in circles?`,
+      );
+      return;
+    }
     const told = this.told.get(key) ?? [];
     this.told.set(key, told);
     for (const { type, id, command, input } of tells) {
@@ -281,6 +293,7 @@ class RehearsalHost extends ActorHost {
       told.push({ type, id, command, input });
     }
     const delivered = tells.filter(({ type }) => this.#runs(type));
+    for (const tell of tells) if (!delivered.includes(tell)) sender.outbox?.acknowledge(tell);
     if (delivered.length > 0) super.sendTells(sender, delivered);
   }
 }

@@ -29,8 +29,11 @@ class Mailer extends Actor {
   sent = 0;
   send(_mail: { text: string }) {
     this.sent += 1;
-    this.tell(this.actor(Mailer, 'archive')).send({ text: 'copy' });
+    this.tell(this.actor(Counter, 'mails')).note('sent');
     return this.sent;
+  }
+  chain(left: number) {
+    this.tell(this.actor(Mailer, `next-${left}`)).chain(left + 1);
   }
 }
 
@@ -302,7 +305,7 @@ describe('others', () => {
   test('an actor in memory runs and tells, too', async () => {
     const { reply, tells } = await given(Mailer, undefined, { id: 'all' }).when('send', { text: 'x' });
     expect(reply).toBe(1);
-    expect(tells).toEqual([{ type: 'Mailer', id: 'archive', command: 'send', input: { text: 'copy' } }]);
+    expect(tells).toEqual([{ type: 'Counter', id: 'mails', command: 'note', input: 'sent' }]);
   });
 });
 
@@ -337,6 +340,10 @@ describe('what is wrong is thrown', () => {
 
   test('a reply that is not plain data, naming the place', async () => {
     await expect(given(Counter).when('repliesDate')).rejects.toThrow('the reply.at is a Date; use a number');
+  });
+
+  test('actors that tell each other without end', async () => {
+    await expect(given(Mailer).when('chain', 1)).rejects.toThrow('do actors tell each other in circles?');
   });
 
   test('a handler that is not pure', async () => {

@@ -194,6 +194,39 @@ export class Careless extends eventSourced({
     this.persist('Nested', { deep: { table: new Map() } });
   }
 }
+type Job =
+  | { status: 'new' }
+  | { status: 'running'; since: number; steps: ('fetch' | 'parse')[] }
+  | { status: 'done'; result: readonly [string, number] };
+
+/** A state that is one of several: handlers keep their literals without annotations. */
+export class Work extends eventSourced({
+  initialState: (): Job => ({ status: 'new' }),
+  events: {
+    Started: (_job, event: { at: number }) => ({ status: 'running', since: event.at, steps: ['fetch'] }),
+    Parsed: (job) => (job.status === 'running' ? { ...job, steps: [...job.steps, 'parse'] } : job),
+    Finished: (job, result: [string, number]) => {
+      if (job.status !== 'running') return job;
+      return { status: 'done', result };
+    },
+  },
+}) {
+  start() {
+    if (this.state.status === 'running') return this.state.since;
+    this.persist('Started', { at: this.now() });
+    return undefined;
+  }
+}
+eventSourced({
+  initialState: (): Job => ({ status: 'new' }),
+  events: {
+    // @ts-expect-error no such status
+    Started: () => ({ status: 'stopped' }),
+    // @ts-expect-error a part of it is missing
+    Finished: () => ({ status: 'done' }),
+  },
+});
+
 durableState({
   // @ts-expect-error nor is the state
   initialState: () => ({ at: new Date(0) }),

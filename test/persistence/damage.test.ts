@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { cp, open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { type Random, seededRandom } from '../../src/core/random.ts';
+import { JournalError } from '../../src/persistence/journal.ts';
+import { type StoreDamage, verifyStore } from '../../src/persistence/verify.ts';
+import {
+  assertNothingWrong,
+  hashOf,
+  openAt,
+  type StoredTruth,
+  storeKinds,
+  temporaryDirectory,
+  truthOf,
+} from './stores.ts';
+
+/** Flips per kind of store; `GREENROOM_TRIALS=200` runs the long form, `GREENROOM_SEED` another one. */
+const trials = Number(process.env['GREENROOM_TRIALS'] ?? 40);
+const seed = Number(process.env['GREENROOM_SEED'] ?? 1);
+
+/** What LevelDB writes for people, and a lock: nothing is read from them. */
+const irrelevant = /^(LOG|LOG\.old|LOCK)$/;
+
+describe('after one flipped bit anywhere in a store, nothing wrong, missing or stale is ever read', () => {
+  for (const [kind, make] of Object.entries(storeKinds)) {
+    describe(kind, () => {
+      let stored: StoredTruth;
+      let parent: Awaited<ReturnType<typeof temporaryDirectory>>;
+      beforeAll(async () => {
+        parent = await temporaryDirectory();
+        stored = await make(join(parent.path, 'store'));
+        const whole = await openAt(await copyOf('whole'));
+        assertNothingWrong(await truthOf(whole), stored.truth);
+        await whole.close();
+      });
+      afterAll(() => parent.remove());
+
+      const copyOf = async (name: string): Promise<string> => {
+        const directory = join(parent.path, name);
+        await cp(stored.directory, directory, { recursive: true });
+        return directory;
+      };
+
+      test(`${trials} flips, seed ${seed}`, async () => {
+        const random = seededRandom(seed);
+        const outcomes = { refused: 0, told: 0, whole: 0 };
+        for (let trial = 0; trial < trials; trial++) {
+          const directory = await copyOf(`trial-${trial}`);
+          const place = await flipOneBit(directory, random);
+          try {
+            outcomes[await tryToRead(directory, stored)] += 1;
+          } catch (error) {
+            throw new Error(`trial ${trial} of seed ${seed}, ${place}`, { cause: error });
+          }
+        }
+        assert.ok(outcomes.refused > 0, JSON.stringify(outcomes));
+      });
+
+      test('a file that is cut short, or gone, is noticed as well', async () => {
+        const names = (await readdir(join(stored.directory, 'db'))).filter((name) => !irrelevant.test(name));
+        for (const name of [...names.map((file) => join('db', file)), 'watermark', 'store.json']) {
+          for (const part of [0, 0.5, 0.99]) {
+            const directory = await copyOf(`cut-${name.replace('/', '-')}-${part}`);
+            const { size } = await stat(join(directory, name));
+            const file = await open(join(directory, name), 'r+');
+            await file.truncate(Math.floor(size * part));
+            await file.close();
+            try {
+              await tryToRead(directory, stored);
+            } catch (error) {
+              throw new Error(`${name}, cut to ${part}`, { cause: error });
+            }
+          }
+        }
+      });
+    });
+  }
+});
+
+describe('verifying a store offline', () => {
+  for (const [kind, make] of Object.entries(storeKinds)) {
+    test(`finds nothing in a whole store ${kind}, finds what is damaged, and changes nothing`, async () => {
+      const parent = await temporaryDirectory();
+      try {
+        const stored = await make(join(parent.path, 'store'));
+        const before = await hashOf(stored.directory);
+        const report = await verifyStore(stored.directory);
+        assert.deepEqual(report.damages, []);
+        const rows = stored.truth.rows.flat();
+        assert.equal(report.records, rows.filter(({ type }) => type === 'record').length);
+        assert.equal(report.hollow, rows.filter(({ type }) => type === 'hollow').length);
+        assert.equal(await hashOf(stored.directory), before);
+        const random = seededRandom(seed);
+        for (let trial = 0; trial < trials / 4; trial++) {
+          const copy = join(parent.path, `trial-${trial}`);
+          await cp(stored.directory, copy, { recursive: true });
+          const place = await flipOneBit(copy, random);
+          const flipped = await hashOf(copy);
+          let damages = 1;
+          try {
+            damages = (await verifyStore(copy)).damages.length;
+          } catch (error) {
+            assert.ok(error instanceof JournalError && error.code === 'STORE_NEWER_FORMAT', String(error));
+          }
+          assert.equal(await hashOf(copy), flipped, 'a store that is verified is left as it was');
+          const outcome = await tryToRead(copy, stored);
+          assert.ok(damages > 0 || outcome === 'whole', `${outcome}, but nothing was reported: ${place}`);
+        }
+      } finally {
+        await parent.remove();
+      }
+    });
+  }
+
+  test('names the shard, the position and the actor of a damaged body', async () => {
+    const parent = await temporaryDirectory();
+    try {
+      const { directory, truth } = await storeKinds['in tables, after many starts'](join(parent.path, 'store'));
+      const damages: StoreDamage[] = [];
+      const random = seededRandom(7);
+      for (let trial = 0; trial < 30 && !damages.some(({ id }) => id); trial++) {
+        const copy = join(parent.path, `trial-${trial}`);
+        await cp(directory, copy, { recursive: true });
+        await flipOneBit(copy, random);
+        damages.push(...(await verifyStore(copy)).damages.filter(({ problem }) => problem.includes('body')));
+      }
+      const damage = damages.find(({ id }) => id)!;
+      const row = truth.rows[damage.shard!]![damage.position!]!;
+      assert.ok(row.type === 'record' && row.head.id === damage.id && row.head.type === damage.type);
+    } finally {
+      await parent.remove();
+    }
+  });
+});
+
+async function flipOneBit(directory: string, random: Random): Promise<string> {
+  const files = (await readdir(directory, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && !irrelevant.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  for (;;) {
+    const path = files[Math.floor(random.next() * files.length)]!;
+    const { size } = await stat(path);
+    if (size === 0) continue;
+    const at = Math.floor(random.next() * size);
+    const bit = Math.floor(random.next() * 8);
+    const file = await open(path, 'r+');
+    const byte = Buffer.alloc(1);
+    await file.read(byte, 0, 1, at);
+    byte[0]! ^= 1 << bit;
+    await file.write(byte, 0, 1, at);
+    await file.close();
+    return `${path} byte ${at} of ${size} bit ${bit}`;
+  }
+}
+
+/** Opens and reads everything. Fails if anything is wrong, or if a refused store was changed. */
+async function tryToRead(directory: string, { truth }: StoredTruth): Promise<'refused' | 'told' | 'whole'> {
+  const before = await hashOf(directory);
+  let journal: Awaited<ReturnType<typeof openAt>>;
+  try {
+    journal = await openAt(directory);
+  } catch (error) {
+    assert.ok(error instanceof JournalError, String(error));
+    assert.ok(
+      ['STORE_DAMAGED', 'STORE_NEWER_FORMAT', 'STORE_MISMATCH'].includes(error.code),
+      `${error.code}: ${error.message}`,
+    );
+    assert.equal(await hashOf(directory), before, 'a refused store is left as it was');
+    return 'refused';
+  }
+  try {
+    return assertNothingWrong(await truthOf(journal), truth) > 0 ? 'told' : 'whole';
+  } finally {
+    await journal.close();
+  }
+}
