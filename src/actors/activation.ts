@@ -140,8 +140,8 @@ export class Activation {
   // ---- commands in ------------------------------------------------------------------------------------------
 
   receive(envelope: Envelope): void {
-    this.#mailbox ??= new Mailbox();
-    this.#mailbox.push(envelope);
+    if (this.#mailbox) this.#mailbox.push(envelope);
+    else this.#mailbox = new Mailbox(envelope);
     if (this.phase === 'ready' && this.turn === undefined) this.host.schedule(this);
   }
 

@@ -346,7 +346,8 @@ export class ActorHost implements RefTarget {
   /** Commands that arrived while their actor left memory. */
   deliverAgain(definition: ActorDefinition, id: ActorId, mailbox: Mailbox): void {
     const home = this.home(definition.name);
-    for (const envelope of mailbox) {
+    while (mailbox.length > 0) {
+      const envelope = mailbox.shift();
       try {
         this.#deliver(home, id, envelope);
       } catch (error) {

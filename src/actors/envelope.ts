@@ -38,6 +38,8 @@ export class Envelope {
   /** Whose tell this is. */
   readonly delivery: DeliveryMark | undefined;
 
+  /** The one behind it in its mailbox. */
+  next: Envelope | undefined = undefined;
   answered = false;
   /** Set with the answer: it is the recorded one of an earlier attempt. */
   replayed = false;

@@ -1,44 +1,49 @@
 /**
- * A queue of envelopes, in order of arrival. Grows as a power-of-two ring and shrinks to nothing when empty: the
- * activation drops it, so that an idle actor pays for none. The limit is the owner's (see limits.ts).
+ * A queue of envelopes, in order of arrival. The envelopes themselves are the links, so that a command costs no
+ * allocation here; an activation drops its mailbox when it is empty, so that an idle actor pays for none. The limit
+ * is the host's (limits.ts).
  */
 import { assert } from '../core/assert.ts';
 import type { Envelope } from './envelope.ts';
 
-const capacityMin = 4;
-
 export class Mailbox {
-  #ring: (Envelope | undefined)[] = new Array(capacityMin);
-  #head = 0;
-  #length = 0;
+  #first: Envelope;
+  #last: Envelope;
+  #length = 1;
+
+  constructor(first: Envelope) {
+    this.#first = first;
+    this.#last = first;
+  }
 
   get length(): number {
     return this.#length;
   }
 
   push(envelope: Envelope): void {
-    if (this.#length === this.#ring.length) this.#grow();
-    this.#ring[(this.#head + this.#length) & (this.#ring.length - 1)] = envelope;
+    assert(envelope.next === undefined && envelope !== this.#last, 'an envelope lies in one mailbox at a time');
+    this.#last.next = envelope;
+    this.#last = envelope;
     this.#length += 1;
   }
 
+  /** Takes the oldest; an emptied mailbox is to be dropped. */
   shift(): Envelope {
-    const envelope = this.#ring[this.#head];
-    assert(this.#length > 0 && envelope, 'shift takes from a mailbox that is not empty');
-    this.#ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) & (this.#ring.length - 1);
+    assert(this.#length > 0, 'shift takes from a mailbox that is not empty');
+    const envelope = this.#first;
     this.#length -= 1;
+    if (envelope.next) this.#first = envelope.next;
+    envelope.next = undefined;
     return envelope;
   }
 
+  /** Oldest first. */
   *[Symbol.iterator](): Iterator<Envelope> {
-    for (let i = 0; i < this.#length; i++) yield this.#ring[(this.#head + i) & (this.#ring.length - 1)]!;
-  }
-
-  #grow(): void {
-    const ring = new Array<Envelope | undefined>(this.#ring.length * 2);
-    for (let i = 0; i < this.#length; i++) ring[i] = this.#ring[(this.#head + i) & (this.#ring.length - 1)];
-    this.#ring = ring;
-    this.#head = 0;
+    let at: Envelope | undefined = this.#length > 0 ? this.#first : undefined;
+    while (at) {
+      const next: Envelope | undefined = at.next;
+      yield at;
+      at = next;
+    }
   }
 }
