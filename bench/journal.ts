@@ -215,11 +215,9 @@ async function benchRead(): Promise<void> {
   }
   console.log(`readRange              ${rate(rows, performance.now() - startMs)}`);
   startMs = performance.now();
-  let listed = 0;
   let after: string | undefined;
   for (let page = 0; page < 20; page++) {
     const list = await again.listActors(type, after, 100);
-    listed += list.length;
     after = list.at(-1)?.id;
   }
   console.log(`listActors, pages of 100 ${((performance.now() - startMs) / 20).toFixed(1)} ms a page`);

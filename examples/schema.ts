@@ -13,6 +13,13 @@ export type Check<T> = ((value: unknown) => string | undefined) & { readonly che
 export const text: Check<string> = (value) =>
   typeof value === 'string' && value.length > 0 ? undefined : 'must be a text that is not empty';
 
+/**
+ * A text that will be a key of an object in the state. Every JavaScript object answers to `constructor` and its like, so
+ * `items[sku] ?? 0` would not be 0 for those: refuse them at the door.
+ */
+export const key: Check<string> = (value) =>
+  text(value) ?? (String(value) in Object.prototype ? 'must not be a name that every object has' : undefined);
+
 /** A whole number above zero: a count, or an amount of money in cents. */
 export const positive: Check<number> = (value) =>
   Number.isSafeInteger(value) && Number(value) > 0 ? undefined : 'must be a whole number above zero';

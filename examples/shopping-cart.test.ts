@@ -1,4 +1,4 @@
-import { Rejection } from 'greenroom';
+import { GreenroomError, Rejection } from 'greenroom';
 import { given, startTestNode } from 'greenroom/testing';
 import { describe, expect, test } from 'vitest';
 import { eventually, onRealNode } from '../test/node-in-temporary-directory.ts';
@@ -29,7 +29,24 @@ describe('a shopping cart', () => {
 
   test('removing what is not there records nothing', async () => {
     expect((await given(ShoppingCart, [tea]).when('removeItem', 'cup')).events).toEqual([]);
-    expect((await given(ShoppingCart, [tea]).when('removeItem', 'tea')).state.items).toEqual({});
+  });
+
+  test('removing an article gives back what a checkout that was cut off may have reserved', async () => {
+    const { state, tells } = await given(ShoppingCart, [tea], { id: 'alice' }).when('removeItem', 'tea');
+    expect(state.items).toEqual({});
+    expect(tells).toEqual([{ type: 'Stock', id: 'tea', command: 'release', input: 'alice-1' }]);
+  });
+
+  test('a stock that cannot be reached is a refusal, too, and everything is released', async () => {
+    const { reply, tells } = await given(ShoppingCart, [tea, cup])
+      .answering(Stock, {
+        reserve: (_input, sku) => {
+          if (sku === 'tea') throw new GreenroomError('UNAVAILABLE', 'not now');
+        },
+      })
+      .when('checkout');
+    expect(reply).toEqual({ placed: false, refused: [{ sku: 'tea', because: 'UNAVAILABLE' }] });
+    expect(tells.map(({ id, command }) => `${id}.${command}`)).toEqual(['tea.release', 'cup.release']);
   });
 
   test('an empty one is not checked out', async () => {
@@ -63,7 +80,7 @@ describe('a shopping cart', () => {
         },
       })
       .when('checkout');
-    expect(reply).toEqual({ placed: false, soldOut: ['cup'] });
+    expect(reply).toEqual({ placed: false, refused: [{ sku: 'cup', because: 'SOLD_OUT' }] });
     expect(events).toEqual([]);
     expect(tells).toContainEqual({ type: 'Stock', id: 'tea', command: 'release', input: 'alice-1' });
   });
@@ -77,7 +94,7 @@ test('carts, stocks and order histories work together', async () => {
   await alice.addItem({ sku: 'tea', quantity: 2 });
   await bob.addItem({ sku: 'tea', quantity: 2 });
   expect(await alice.checkout()).toEqual({ placed: true, order: 'alice-1' });
-  expect(await bob.checkout()).toEqual({ placed: false, soldOut: ['tea'] });
+  expect(await bob.checkout()).toEqual({ placed: false, refused: [{ sku: 'tea', because: 'SOLD_OUT' }] });
   await node.settle();
   expect(await node.state(Stock, 'tea')).toEqual({ left: 1, reserved: {} });
   expect((await node.actor(OrderHistory, 'alice').list()).orders).toMatchObject([{ order: 'alice-1' }]);

@@ -6,9 +6,9 @@
  * with it, as one record, or not at all. What should happen as its consequence is *told*: tells are part of the
  * record and arrive even if the power fails the moment after.
  */
-import { type Accepts, eventSourced, Rejection } from 'greenroom';
+import { type Accepts, eventSourced, GreenroomError, Rejection } from 'greenroom';
 import { OrderHistory } from './order-history.ts';
-import { object, positive, text, value } from './schema.ts';
+import { key, object, positive, value } from './schema.ts';
 import { Stock } from './stock.ts';
 
 export type Item = { sku: string; quantity: number };
@@ -34,8 +34,8 @@ export class ShoppingCart extends eventSourced({
   },
 }) {
   static readonly accepts: Accepts<ShoppingCart> = {
-    addItem: object<Item>({ sku: text, quantity: positive }),
-    removeItem: value(text),
+    addItem: object<Item>({ sku: key, quantity: positive }),
+    removeItem: value(key),
   };
 
   /** Returns how many of the article are in the cart now. */
@@ -46,29 +46,32 @@ export class ShoppingCart extends eventSourced({
 
   /** Removing what is not there changes nothing, and records nothing. */
   removeItem(sku: string) {
-    if (sku in this.state.items) this.persist('ItemRemoved', { sku });
+    if (!(sku in this.state.items)) return;
+    this.persist('ItemRemoved', { sku });
+    // A checkout that was cut off may have left a reservation behind.
+    this.tell(this.actor(Stock, sku)).release(this.#nextOrder);
   }
 
   /** Reserves everything, or nothing; then the order is placed and the cart is empty again. */
   async checkout() {
     const items = Object.entries(this.state.items);
     if (items.length === 0) throw new Rejection('CART_EMPTY', 'there is nothing to check out');
-    // The same name at every try, so that a checkout that is repeated does not reserve twice.
-    const order = `${this.id}-${this.state.orders + 1}`;
-    const refused: string[] = [];
+    const order = this.#nextOrder;
+    const refused: { sku: string; because: string }[] = [];
     for (const [sku, quantity] of items) {
       try {
         await this.actor(Stock, sku).reserve({ reservation: order, quantity });
       } catch (error) {
-        if (!(error instanceof Rejection)) throw error;
-        refused.push(sku);
+        // Sold out, or not to be reached now. Anything else is a mistake in this code, and fails the command.
+        if (!(error instanceof Rejection || error instanceof GreenroomError)) throw error;
+        refused.push({ sku, because: error.code });
       }
     }
 
     if (refused.length > 0) {
       // A Rejection would undo this command, and the releases with it; so the refusal is a reply.
       for (const [sku] of items) this.tell(this.actor(Stock, sku)).release(order);
-      return { placed: false as const, soldOut: refused };
+      return { placed: false as const, refused };
     }
     this.persist('CheckedOut', { order, at: this.now() });
     for (const [sku] of items) this.tell(this.actor(Stock, sku)).ship(order);
@@ -78,6 +81,11 @@ export class ShoppingCart extends eventSourced({
       at: this.now(),
     });
     return { placed: true as const, order };
+  }
+
+  /** The same at every try, so that a checkout that is repeated reserves nothing twice. */
+  get #nextOrder() {
+    return `${this.id}-${this.state.orders + 1}`;
   }
 
   /** A query: it records nothing. */

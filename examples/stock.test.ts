@@ -31,6 +31,10 @@ test('shipped goods are gone; releasing or shipping what is not reserved does no
   expect((await given(Stock, some).when('release', 'unknown')).state).toEqual(some);
 });
 
+test('a reservation cannot have a name that every object has', async () => {
+  await expect(given(Stock, some).when('release', 'constructor')).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+});
+
 test('the level survives a restart', async () => {
   await onRealNode([Stock], async (on) => {
     await on.node.actor(Stock, 'tea').receive(4);

@@ -6,7 +6,7 @@
  * Write every command that others depend on like this: whoever is not sure simply asks again.
  */
 import { type Accepts, durableState, Rejection } from 'greenroom';
-import { object, positive, text, value } from './schema.ts';
+import { key, object, positive, value } from './schema.ts';
 
 type StockLevel = {
   left: number;
@@ -19,9 +19,9 @@ export class Stock extends durableState({
 }) {
   static readonly accepts: Accepts<Stock> = {
     receive: value(positive),
-    reserve: object<{ reservation: string; quantity: number }>({ reservation: text, quantity: positive }),
-    release: value(text),
-    ship: value(text),
+    reserve: object<{ reservation: string; quantity: number }>({ reservation: key, quantity: positive }),
+    release: value(key),
+    ship: value(key),
   };
 
   /** Goods came in. */

@@ -46,5 +46,5 @@ export type { NodeOptions } from './cluster/node-options.ts';
 export type { Duration } from './core/duration.ts';
 export { type ErrorCode, errorCodes, GreenroomError, type Issue, Rejection } from './core/errors.ts';
 export type { Log } from './core/log.ts';
-export { JournalError, type JournalErrorCode } from './persistence/journal.ts';
+export { JournalError, type JournalErrorCode } from './persistence/journal-error.ts';
 export { type GreenroomNode, startNode } from './start-node.ts';

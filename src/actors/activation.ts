@@ -20,6 +20,7 @@ import { validateInput } from './input.ts';
 import { makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
 import { Outbox } from './outbox.ts';
+import { outcomeOfThrow } from './outcome-of-throw.ts';
 import type { PendingAppend } from './pending-append.ts';
 import {
   appendAcknowledgement,
@@ -31,6 +32,7 @@ import {
 } from './recording.ts';
 import { emptyMemory, type RecoveredMemory, Recovery } from './recovery.ts';
 import { answerFromRecord } from './replayed-answer.ts';
+import { retireHistory } from './retirement.ts';
 import type { ShardLog } from './shard-log.ts';
 import { Binding, Turn } from './turn.ts';
 
@@ -214,6 +216,7 @@ export class Activation {
     this.#binding = binding;
     try {
       this.#instance = makeBound(this.definition.make, binding);
+      this.host.checkInstance(this.definition, this.#instance);
       if (this.definition.hasActivateHook) {
         this.turn = new Turn(this, undefined, this.host.clock.monotonicMs());
         const running = (this.#instance as { onActivate(): unknown }).onActivate();
@@ -388,7 +391,7 @@ export class Activation {
     this.state = turn.stateBefore;
     this.sequenceNumber = turn.sequenceBefore;
     const envelope = turn.envelope!;
-    const answer = this.host.outcomeOfThrow(this, turn, error);
+    const answer = outcomeOfThrow(this, turn, error);
     if (answer instanceof GreenroomError && answer.code !== 'INVALID_INPUT') this.#discardInstance();
     if (envelope.delivery && this.log && !answerIsForLater(answer)) {
       // A refused tell is done with: the refusal is recorded, so that the tells after it are let in.
@@ -442,7 +445,7 @@ export class Activation {
     this.pendingAppends -= 1;
     if (this.lastPending === pending) this.lastPending = undefined;
     if (pending.tells) this.host.sendTells(this, pending.tells);
-    if (pending.covers) this.host.retireHistory(this, pending.covers.from, pending.covers.isDeletion);
+    if (pending.covers) retireHistory(this, pending.covers.from, pending.covers.isDeletion);
     this.host.recordCommitted(this, pending);
     if (this.pendingAppends > 0) return;
     if (this.phase === 'failed') this.#leave();
@@ -531,6 +534,12 @@ export class Activation {
       this.host.queued -= mailbox.length;
       this.host.deliverAgain(this.definition, this.id, mailbox);
     }
+  }
+
+  /** The node stops for good: whoever waits here hears so. */
+  abandon(): void {
+    this.#failQueued(new GreenroomError('UNAVAILABLE', 'this node has stopped; the command was not executed'));
+    this.turn?.envelope?.fail(new GreenroomError('OUTCOME_UNKNOWN', 'this node stopped while the command ran'));
   }
 
   // ---- time -------------------------------------------------------------------------------------------------

@@ -4,42 +4,45 @@
  * Work goes through one run queue, drained in slices so that I/O and timers always get their turn. The host does no
  * I/O of its own: shards' logs, clock, randomness and diagnostics are handed in, and the simulator hands in others.
  */
-
 import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, GreenroomError, Rejection } from '../core/errors.ts';
+import { GreenroomError, type Rejection } from '../core/errors.ts';
 import { actorHash, textHash } from '../core/hash.ts';
-import { type ActorId, type CommandId, type Position, parseActorId, type ShardId } from '../core/ids.ts';
+import { type ActorId, type CommandId, parseActorId, type ShardId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { canonicalJson, deepFreeze, findNotPlain } from '../core/plain-data.ts';
-import { type Random, randomName } from '../core/random.ts';
+import type { Random } from '../core/random.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import { Activation } from './activation.ts';
 import type { ActorClass } from './actor.ts';
 import { closesCycle } from './ask-cycle.ts';
-import { type ActorDefinition, actorTypeName, type CommandDefinition, reservedNames } from './definition.ts';
-import { type Caller, Envelope, nobody } from './envelope.ts';
-import { HistoryError } from './history.ts';
-import { IdleList } from './idle-list.ts';
+import { PromiseCaller, TurnCaller } from './callers.ts';
+import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
 import {
-  backoffMaxMs,
-  backoffMinMs,
+  type ActorDefinition,
+  actorTypeName,
+  type CommandDefinition,
+  checkFields,
+  reservedNames,
+} from './definition.ts';
+import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts';
+import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
+import { IdleList, idleSince, leastRecent } from './idle-list.ts';
+import {
   heapPressureRatio,
   mailboxLengthMax,
   passivationsPerSweepMax,
   queuedPerNodeMax,
   recoveriesMax,
-  sliceMs,
   sweepEveryMs,
 } from './limits.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { Delivery } from './outbox.ts';
 import type { PendingAppend } from './pending-append.ts';
 import { type RefTarget, tellRef, untypedRef } from './refs.ts';
-import { assignedIdPrefix } from './remembered-keys.ts';
-import { retirable, retirableUntil } from './retirement.ts';
+import { RunQueue } from './run-queue.ts';
 import type { ShardLog } from './shard-log.ts';
 import { Supervision } from './supervision.ts';
+import { sendTells } from './tell-sender.ts';
 import type { Turn } from './turn.ts';
 
 export interface ActorHostOptions {
@@ -58,27 +61,6 @@ export interface ActorHostOptions {
   readonly heapUsed?: () => number;
 }
 
-/** Counts since the host was made. */
-export interface HostMetrics {
-  commands: number;
-  rejections: number;
-  failures: number;
-  replayedAnswers: number;
-  recordsCommitted: number;
-  snapshots: number;
-  activations: number;
-  eventsReplayed: number;
-  passivations: number;
-  overloads: number;
-  tellsDelivered: number;
-  tellsRefused: number;
-  /** Wake latency, cumulative: see `wakeBucketsMs`. */
-  readonly wakeCounts: number[];
-  wakeMsSum: number;
-}
-
-export const wakeBucketsMs = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1_000] as const;
-
 /** What a caller outside the actors sends. */
 export interface OutsideCommand {
   readonly type: string;
@@ -92,8 +74,6 @@ export interface OutsideCommand {
 }
 
 const askTimeoutMs = 30_000;
-/** Turns between two looks at the clock. */
-const turnsPerLook = 32;
 const deletion: CommandDefinition = { name: 'delete', run: () => undefined, schema: undefined };
 
 export class ActorHost implements RefTarget {
@@ -101,39 +81,18 @@ export class ActorHost implements RefTarget {
   readonly diagnostics: Log;
   readonly freezes: boolean;
   readonly supervision: Supervision;
-  readonly metrics: HostMetrics = {
-    commands: 0,
-    rejections: 0,
-    failures: 0,
-    replayedAnswers: 0,
-    recordsCommitted: 0,
-    snapshots: 0,
-    activations: 0,
-    eventsReplayed: 0,
-    passivations: 0,
-    overloads: 0,
-    tellsDelivered: 0,
-    tellsRefused: 0,
-    wakeCounts: wakeBucketsMs.map(() => 0),
-    wakeMsSum: 0,
-  };
-  /** Monotonic time of the current slice: cheap, and at most a slice old. */
-  nowMs: number;
+  readonly metrics: HostMetrics = newHostMetrics();
   /** Commands in mailboxes. */
   queued = 0;
 
   readonly #options: ActorHostOptions;
   readonly #types = new Map<string, ActorHome>();
+  readonly #idleLists: IdleList[] = [];
+  readonly #checked = new Set<ActorDefinition>();
   /** Saves the look-up for runs of commands to one type. */
   #latestHome: ActorHome | undefined;
-  readonly #session: string;
-  #commandCounter = 0;
-  #ready: Activation[] = [];
-  #isDraining = false;
-  #drainIsDue = false;
-  #sliceEndsMs = 0;
-  #mustYield = false;
-  #turnsUntilLook = turnsPerLook;
+  readonly #queue: RunQueue;
+  readonly #ids: CommandIds;
   /** Waits for something outside the run queue: an async turn, a hook. */
   readonly #busy = new Set<Activation>();
   #recovering = 0;
@@ -151,8 +110,8 @@ export class ActorHost implements RefTarget {
     this.diagnostics = options.log;
     this.freezes = options.freeze;
     this.supervision = new Supervision(options.random);
-    this.#session = `${assignedIdPrefix}${randomName(options.random, 10)}.`;
-    this.nowMs = options.clock.monotonicMs();
+    this.#ids = new CommandIds(options.random);
+    this.#queue = new RunQueue(options.clock);
     for (const definition of options.definitions) {
       if (this.#types.has(definition.name)) {
         throw new GreenroomError(
@@ -160,11 +119,9 @@ export class ActorHost implements RefTarget {
           `two actor classes are named '${definition.name}'; give one of them another name`,
         );
       }
-      this.#types.set(definition.name, {
-        definition,
-        activations: new Map(),
-        idle: new IdleList(definition.passivateAfterMs),
-      });
+      const idle = new IdleList(definition.passivateAfterMs);
+      this.#idleLists.push(idle);
+      this.#types.set(definition.name, { definition, activations: new Map(), idle });
     }
   }
 
@@ -180,8 +137,24 @@ export class ActorHost implements RefTarget {
   /** Stops looking at time, and runs nothing more. */
   close(): void {
     this.#isClosed = true;
+    this.#queue.close();
+    for (const { activations } of this.#types.values())
+      for (const activation of activations.values()) activation.abandon();
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get random(): Random {
+    return this.#options.random;
+  }
+
+  /** Monotonic time: cheap, and at most a slice old while turns are taken. */
+  get nowMs(): number {
+    return this.#queue.nowMs;
   }
 
   get activeCount(): number {
@@ -190,7 +163,7 @@ export class ActorHost implements RefTarget {
 
   /** Nothing runs, waits or is in flight. */
   get isQuiet(): boolean {
-    if (this.queued > 0 || this.#busy.size > 0 || this.#ready.length > 0) return false;
+    if (this.queued > 0 || this.#busy.size > 0 || !this.#queue.isEmpty) return false;
     for (const home of this.#types.values()) {
       for (const activation of home.activations.values()) if (activation.pendingAppends > 0) return false;
     }
@@ -225,6 +198,13 @@ export class ActorHost implements RefTarget {
       'UNKNOWN_COMMAND',
       `${type} has no command '${command}'; it has ${[...definition.commands.keys()].join(', ') || 'none'}`,
     );
+  }
+
+  /** The first instance of a class shows what its prototypes cannot: fields that hide base members. */
+  checkInstance(definition: ActorDefinition, instance: object): void {
+    if (this.#checked.has(definition)) return;
+    checkFields(definition.name, instance);
+    this.#checked.add(definition);
   }
 
   shardOf(hash: number): ShardId {
@@ -273,7 +253,7 @@ export class ActorHost implements RefTarget {
         commandId === '' || commandId.startsWith(assignedIdPrefix)
           ? 0
           : textHash(`${request.command} ${canonicalJson(input)}`);
-      const deadlineMs = this.#now() + request.timeoutMs;
+      const deadlineMs = this.nowMs + request.timeoutMs;
       envelope = new Envelope(command, input, caller, deadlineMs, commandId, fingerprint, since);
       if (this.#stopReason !== undefined)
         throw new GreenroomError('UNAVAILABLE', this.#stopReason, { retryAfterMs: 1_000 });
@@ -354,12 +334,6 @@ export class ActorHost implements RefTarget {
         this.#refuse(envelope, error);
       }
     }
-  }
-
-  /** Monotonic time, asked for once per run of commands and not for each of them. */
-  #now(): number {
-    if (!this.#isDraining && !this.#drainIsDue) this.nowMs = this.clock.monotonicMs();
-    return this.nowMs;
   }
 
   #checkInput(type: string, command: string, input: unknown): unknown {
@@ -452,64 +426,14 @@ export class ActorHost implements RefTarget {
     }
   }
 
-  // ---- the run queue ----------------------------------------------------------------------------------------
-
   schedule(activation: Activation): void {
-    if (activation.isScheduled) return;
-    activation.isScheduled = true;
-    this.#ready.push(activation);
-    if (this.#isDraining || this.#drainIsDue) return;
-    this.#drainIsDue = true;
-    if (this.#mustYield) this.clock.defer(this.#drainFresh);
-    else queueMicrotask(this.#drain);
+    this.#queue.schedule(activation);
   }
-
-  readonly #isOver = (): boolean => {
-    this.#turnsUntilLook -= 1;
-    if (this.#turnsUntilLook > 0) return false;
-    this.#turnsUntilLook = turnsPerLook;
-    this.nowMs = this.clock.monotonicMs();
-    return this.nowMs >= this.#sliceEndsMs;
-  };
-
-  readonly #drainFresh = (): void => {
-    this.#mustYield = false;
-    this.#sliceEndsMs = this.clock.monotonicMs() + sliceMs;
-    this.#drain();
-  };
-
-  readonly #drain = (): void => {
-    if (this.#isClosed) return;
-    this.#drainIsDue = false;
-    this.#isDraining = true;
-    this.nowMs = this.clock.monotonicMs();
-    let next = 0;
-    let isOver = false;
-    while (next < this.#ready.length && !isOver) {
-      const activation = this.#ready[next]!;
-      next += 1;
-      activation.isScheduled = false;
-      if (activation.run(this.#isOver)) this.schedule(activation);
-      isOver = this.#isOver();
-    }
-    this.#ready = next === this.#ready.length ? [] : this.#ready.slice(next);
-    this.#isDraining = false;
-    // A slice that is over lets I/O go first, also when its last turn only comes back through an answer.
-    this.#mustYield = isOver;
-    if (this.#ready.length === 0) return;
-    this.#drainIsDue = true;
-    this.clock.defer(this.#drainFresh);
-  };
 
   // ---- what activations report ------------------------------------------------------------------------------
 
   recovered(activation: Activation, tookMs: number): void {
-    this.metrics.activations += 1;
-    this.metrics.eventsReplayed += activation.memory.eventsReplayed;
-    this.metrics.wakeMsSum += tookMs;
-    for (let i = 0; i < wakeBucketsMs.length; i++) {
-      if (tookMs <= wakeBucketsMs[i]!) this.metrics.wakeCounts[i]! += 1;
-    }
+    countWake(this.metrics, tookMs, activation.memory.eventsReplayed);
     if (!activation.definition.hasActivateHook) this.supervision.clear(activation.definition.name, activation.id);
     this.#recoveryEnded();
   }
@@ -573,38 +497,6 @@ export class ActorHost implements RefTarget {
     };
   }
 
-  /** What a throw in a command becomes for its caller. */
-  outcomeOfThrow(activation: Activation, turn: Turn, error: unknown): GreenroomError | Rejection {
-    if (error instanceof Rejection) {
-      const wrong = findNotPlain(error.details);
-      if (!wrong && typeof error.code === 'string') {
-        this.metrics.rejections += 1;
-        return error;
-      }
-      error = new TypeError(`the details of the rejection${wrong?.path ?? ''} ${wrong?.problem ?? 'have no code'}`);
-    }
-    if (error instanceof GreenroomError) {
-      if (passesThrough.has(error.code)) return error;
-      if (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED' || error.code === 'QUARANTINED') {
-        return turn.askCommitted
-          ? new GreenroomError(
-              'OUTCOME_UNKNOWN',
-              `an actor it asked answered ${error.code} after another had recorded its part: ${error.message}`,
-              { cause: error },
-            )
-          : error;
-      }
-    }
-    this.metrics.failures += 1;
-    const { definition, id } = activation;
-    const name = `${definition.name}.${turn.envelope?.command.name}`;
-    activation.diagnostics.warn(`${name} failed; nothing of it was kept`, { id, error });
-    const message = error instanceof Error ? error.message : String(error);
-    return error instanceof GreenroomError && error.code === 'COMMAND_FAILED'
-      ? error
-      : new GreenroomError('COMMAND_FAILED', `${name} failed: ${message}`, { cause: error });
-  }
-
   refusedDelivery(activation: Activation, envelope: Envelope, answer: GreenroomError | Rejection): void {
     this.metrics.tellsRefused += 1;
     const { senderType, senderId, number } = envelope.delivery!;
@@ -617,82 +509,29 @@ export class ActorHost implements RefTarget {
     });
   }
 
-  /** Deletes the bodies of an actor's records from `from` back, as far as its class keeps none of them. */
-  retireHistory(activation: Activation, from: Position, isDeletion: boolean): void {
-    const log = activation.log!;
-    const untilTime = retirableUntil(activation, isDeletion, this.clock.wallMs());
-    const step = (at: Position) => {
-      if (this.#isClosed) return;
-      try {
-        const { positions, next } = retirable(activation, at, untilTime);
-        const goOn = () => {
-          if (next > 0) this.clock.defer(() => step(next));
-        };
-        if (positions.length === 0) goOn();
-        else log.hollow(positions, { durable: goOn, failed: () => {} });
-      } catch (error) {
-        if (!(error instanceof HistoryError)) throw error;
-        activation.diagnostics.warn('old records could not be deleted', { error });
-      }
-    };
-    if (from > 0) this.clock.defer(() => step(from));
-  }
-
   frozen<T>(value: T): T {
     return this.freezes ? deepFreeze(value) : value;
   }
 
   nextCommandId(): string {
-    this.#commandCounter += 1;
-    return this.#session + this.#commandCounter.toString(36);
+    return this.#ids.next();
   }
-
-  // ---- tells ------------------------------------------------------------------------------------------------
 
   /** The record of these tells is committed; they are in the outbox. */
   sendTells(sender: Activation, tells: readonly OutgoingTell[]): void {
-    for (const delivery of sender.outbox?.committed(tells) ?? []) this.#sendTell(sender, delivery);
+    sendTells(this, sender, tells);
   }
 
-  #sendTell(sender: Activation, delivery: Delivery): void {
-    const { tell, previous } = delivery;
-    const caller: Caller = {
-      replied: () => {
-        this.metrics.tellsDelivered += 1;
-        this.#tellDone(sender, tell);
-      },
-      failed: (error) => {
-        if (!(error instanceof GreenroomError) || !error.retryable) this.#tellDone(sender, tell);
-        else this.#pauseTells(sender, delivery);
-      },
-    };
+  /** A tell from an outbox, as a command. */
+  deliverTell(tell: OutgoingTell, mark: DeliveryMark, caller: Caller): void {
     try {
       const command = this.definitionOf(tell.type, tell.command);
-      const mark = { senderType: sender.definition.name, senderId: sender.id, number: tell.number, previous };
-      const deadlineMs = this.clock.monotonicMs() + askTimeoutMs;
+      const deadlineMs = this.nowMs + askTimeoutMs;
       const envelope = new Envelope(command, this.frozen(tell.input), caller, deadlineMs, '', 0, -1, mark);
       this.#deliver(this.home(tell.type), tell.id as ActorId, envelope);
     } catch (error) {
       this.#refuse(new Envelope(deletion, undefined, caller, 0), error);
     }
-  }
-
-  #tellDone(sender: Activation, tell: OutgoingTell): void {
-    sender.outbox?.acknowledge(tell);
-    if (sender.outbox?.length === 0) {
-      sender.outbox = undefined;
-      if (sender.isIdle) this.schedule(sender);
-    }
-  }
-
-  #pauseTells(sender: Activation, delivery: Delivery): void {
-    const failures = sender.outbox?.fail(delivery);
-    if (failures === undefined) return;
-    const pauseMs =
-      Math.min(backoffMaxMs, backoffMinMs * 2 ** (failures - 1)) * (0.5 + this.#options.random.next() / 2);
-    this.clock.schedule(pauseMs, () => {
-      for (const again of sender.outbox?.resume(delivery.tell) ?? []) this.#sendTell(sender, again);
-    });
   }
 
   // ---- time and memory --------------------------------------------------------------------------------------
@@ -706,16 +545,9 @@ export class ActorHost implements RefTarget {
 
   /** Time-outs, idle actors, memory pressure. */
   sweep(): void {
-    this.nowMs = this.clock.monotonicMs();
-    for (const activation of [...this.#busy]) activation.sweep(this.nowMs);
-    let budget = passivationsPerSweepMax;
-    for (const { idle } of this.#types.values()) {
-      for (let oldest = idle.oldest; oldest && budget > 0; oldest = idle.oldest) {
-        if (this.nowMs - oldest.lastUsedMs < idle.passivateAfterMs) break;
-        this.#passivateIfIdle(idle, oldest);
-        budget -= 1;
-      }
-    }
+    const { nowMs } = this;
+    for (const activation of [...this.#busy]) activation.sweep(nowMs);
+    this.#passivate(idleSince(this.#idleLists, nowMs, passivationsPerSweepMax));
     this.#sweeps += 1;
     if (this.#sweeps % 10 === 0 && this.#options.heapUsed && this.#options.heapUsed() > heapPressureRatio) {
       const count = Math.ceil(this.#active / 10);
@@ -724,22 +556,12 @@ export class ActorHost implements RefTarget {
     }
   }
 
-  #passivateIfIdle(idle: IdleList, activation: Activation): void {
-    if (activation.isIdle) activation.beginPassivation();
-    else idle.remove(activation);
+  #passivateLeastRecent(count: number): void {
+    this.#passivate(leastRecent(this.#idleLists, count));
   }
 
-  /** Takes `count` idle actors out of memory, least recently used first, over all types. */
-  #passivateLeastRecent(count: number): void {
-    for (let left = count; left > 0; left--) {
-      let least: { idle: IdleList; activation: Activation } | undefined;
-      for (const { idle } of this.#types.values()) {
-        const activation = idle.oldest;
-        if (activation && (!least || activation.lastUsedMs < least.activation.lastUsedMs)) least = { idle, activation };
-      }
-      if (!least) return;
-      this.#passivateIfIdle(least.idle, least.activation);
-    }
+  #passivate(activations: Iterable<Activation>): void {
+    for (const activation of activations) if (activation.isIdle) activation.beginPassivation();
   }
 }
 
@@ -748,60 +570,4 @@ export interface ActorHome {
   readonly definition: ActorDefinition;
   readonly activations: Map<string, Activation>;
   readonly idle: IdleList;
-}
-
-/** Codes that a nested ask may hand through to the caller of the command that asked. */
-const passesThrough: ReadonlySet<ErrorCode> = new Set([
-  'ASK_CYCLE',
-  'ASK_AFTER_PERSIST',
-  'OUTCOME_UNKNOWN',
-  'INVALID_INPUT',
-]);
-
-class PromiseCaller implements Caller {
-  readonly #resolve: (reply: unknown) => void;
-  readonly #reject: (error: Error) => void;
-  constructor(resolve: (reply: unknown) => void, reject: (error: Error) => void) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-  replied(reply: unknown): void {
-    this.#resolve(reply);
-  }
-  failed(error: Error): void {
-    this.#reject(error);
-  }
-}
-
-class TurnCaller implements Caller {
-  readonly #turn: Turn;
-  readonly #target: Activation;
-  readonly #resolve: (reply: unknown) => void;
-  readonly #reject: (error: Error) => void;
-  constructor(turn: Turn, target: Activation, resolve: (reply: unknown) => void, reject: (error: Error) => void) {
-    this.#turn = turn;
-    this.#target = target;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-  replied(reply: unknown, envelope: Envelope): void {
-    this.#ended();
-    if (envelope.recorded) this.#turn.askCommitted = true;
-    this.#resolve(reply);
-  }
-  failed(error: Error): void {
-    this.#ended();
-    this.#reject(error);
-  }
-  #ended(): void {
-    const open = this.#turn.waitingOn!;
-    open.splice(open.indexOf(this.#target), 1);
-  }
-}
-
-/** The id of an ask made inside a command: the same whenever the command runs again. */
-function childId(parentId: string, ordinal: number, target: string): string {
-  const id = `${parentId}>${ordinal}.${textHash(target).toString(36)}`;
-  if (id.length <= 100) return id;
-  return `>${textHash(id).toString(36)}${textHash(`${id}.`).toString(36)}`;
 }

@@ -165,6 +165,14 @@ function findCommands(type: ActorClass, name: string): ReadonlyMap<string, Comma
   return commands;
 }
 
+/** @throws GreenroomError `BAD_REQUEST` if a field of a class hides a member of Greenroom's base class */
+export function checkFields(name: string, instance: object): void {
+  for (const key of Object.keys(instance)) {
+    if (baseMembers.has(key))
+      throw wrong(name, `has a field '${key}', which hides what belongs to Greenroom's base class; rename it`);
+  }
+}
+
 /** Marks the prototypes of Greenroom's own bases, where the search for commands ends. */
 const baseMark = Symbol('greenroom.base');
 for (const base of [Actor, EventSourcedActor, DurableStateActor]) {

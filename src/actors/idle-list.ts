@@ -38,3 +38,30 @@ export class IdleList {
     activation.older = undefined;
   }
 }
+
+/** Takes at most `max` actors off their lists that have been idle for longer than their class allows. */
+export function* idleSince(lists: readonly IdleList[], nowMs: number, max: number): Iterable<Activation> {
+  let left = max;
+  for (const list of lists) {
+    for (let oldest = list.oldest; oldest && left > 0; oldest = list.oldest) {
+      if (nowMs - oldest.lastUsedMs < list.passivateAfterMs) break;
+      list.remove(oldest);
+      left -= 1;
+      yield oldest;
+    }
+  }
+}
+
+/** Takes the `count` least recently used actors off their lists, over all types. */
+export function* leastRecent(lists: readonly IdleList[], count: number): Iterable<Activation> {
+  for (let left = count; left > 0; left--) {
+    let from: IdleList | undefined;
+    for (const list of lists) {
+      if (list.oldest && (!from?.oldest || list.oldest.lastUsedMs < from.oldest.lastUsedMs)) from = list;
+    }
+    const oldest = from?.oldest;
+    if (!from || !oldest) return;
+    from.remove(oldest);
+    yield oldest;
+  }
+}

@@ -15,11 +15,11 @@ import {
 } from '../persistence/codec.ts';
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
+import { isRemembered } from './command-ids.ts';
 import { previousAfter, readRecord } from './history.ts';
 import { recordBytesMax, recordedReplyBytesMax, recordsBeforeSleepMin, snapshotBytes } from './limits.ts';
 import { initialState } from './memory.ts';
 import { PendingAppend } from './pending-append.ts';
-import { isRemembered } from './remembered-keys.ts';
 import type { Turn } from './turn.ts';
 
 /**

@@ -20,10 +20,11 @@ import {
   type TellMark,
 } from '../persistence/codec.ts';
 import { lastSequence, type RecordHead } from '../persistence/record.ts';
+import { isRemembered } from './command-ids.ts';
 import type { MemoryDefinition } from './definition.ts';
 import { HistoryError, type HistoryRecord, previousAfter, readRecord } from './history.ts';
 import { initialState, replayEvent } from './memory.ts';
-import { isRemembered, RememberedKeys } from './remembered-keys.ts';
+import { RememberedKeys } from './remembered-keys.ts';
 import type { ShardLog } from './shard-log.ts';
 import { TellMarks } from './tell-marks.ts';
 

@@ -9,9 +9,6 @@
 import type { RememberedCommand } from '../persistence/codec.ts';
 import { rememberedKeyMs, rememberedKeysMax } from './limits.ts';
 
-/** Assigned ids start with this; callers' own may not. */
-export const assignedIdPrefix = '~';
-
 export class RememberedKeys {
   /** In order of recording, which is also the order of time. */
   #entries: Map<string, RememberedCommand> | undefined;
@@ -43,9 +40,4 @@ export class RememberedKeys {
       this.#entries!.delete(commandId);
     }
   }
-}
-
-/** Whether an id must be remembered by the actor, rather than found in its log. */
-export function isRemembered(commandId: string): boolean {
-  return !commandId.startsWith(assignedIdPrefix) || commandId.includes('>');
 }

@@ -8,10 +8,10 @@
 import { GreenroomError } from '../core/errors.ts';
 import { decodeCommandBody } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
+import { isRemembered } from './command-ids.ts';
 import type { Envelope } from './envelope.ts';
 import { HistoryError, readRecord, searchCommand } from './history.ts';
 import { rememberedKeysMax, retrySearchRecordsMax } from './limits.ts';
-import { isRemembered } from './remembered-keys.ts';
 import type { ShardLog } from './shard-log.ts';
 
 /** Answers the envelope if it is a retry of something recorded, or cannot be known. False: run it. @throws HistoryError */

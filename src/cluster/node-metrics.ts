@@ -1,5 +1,6 @@
 /** The node's figures, named as Prometheus names them. */
-import { type ActorHost, wakeBucketsMs } from '../actors/actor-host.ts';
+import type { ActorHost } from '../actors/actor-host.ts';
+import { wakeBucketsMs } from '../actors/host-metrics.ts';
 import type { MetricHistogram, MetricSample } from './gateway.ts';
 
 export function nodeMetrics(

@@ -9,7 +9,7 @@ import { ActorHost } from '../actors/actor-host.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
 import type { Caller, Envelope } from '../actors/envelope.ts';
 import { Recovery } from '../actors/recovery.ts';
-import { assignedIdPrefix } from '../actors/remembered-keys.ts';
+import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { actorHash } from '../core/hash.ts';

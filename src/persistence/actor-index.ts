@@ -39,7 +39,7 @@ export function entryAfter(before: ActorIndexEntry | undefined, head: RecordHead
         sequenceNumber,
         newestPosition,
         snapshotPosition: newestPosition,
-        deleted: before !== undefined && before.deleted && isNextOf(before, head),
+        deleted: before?.deleted === true && isNextOf(before, head),
       };
     case 'deleted':
       return { sequenceNumber, newestPosition, snapshotPosition: newestPosition, deleted: true };

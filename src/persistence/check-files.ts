@@ -3,7 +3,6 @@
  * that a damaged store is refused while it is still as it was found.
  */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { keyLetters } from './keys.ts';
 import { readLevelLog } from './leveldb-log-format.ts';
 import {

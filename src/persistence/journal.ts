@@ -27,6 +27,8 @@ import type { ActorId, ActorTypeName, Epoch, Position, SequenceNumber, ShardId }
 import type { HollowRecord } from './hollow.ts';
 import type { EncodedRecord, RecordHead } from './record.ts';
 
+export { JournalError, type JournalErrorCode } from './journal-error.ts';
+
 /** Who this store is. Written when the disk is formatted, and kept beside the database as well as in it. */
 export interface StoreIdentity {
   readonly clusterId: string;
@@ -161,31 +163,4 @@ export interface Journal {
 
   /** Free bytes where the data lies; undefined if unknown. */
   freeBytes(): Promise<number | undefined>;
-}
-
-/** Why a store cannot be opened or used. `message` says what happened, why, and what to do. */
-export type JournalErrorCode =
-  /** Another process has it open. */
-  | 'STORE_LOCKED'
-  /** The directory is not there, is no directory, or may not be read or written. */
-  | 'STORE_UNREACHABLE'
-  /** The directory holds something else. */
-  | 'STORE_FOREIGN'
-  /** Written by a newer version, in a format this one does not know. */
-  | 'STORE_NEWER_FORMAT'
-  /** It belongs to another cluster or node, or was founded with other settings. */
-  | 'STORE_MISMATCH'
-  /** Synced data is missing or does not verify. */
-  | 'STORE_DAMAGED'
-  /** A write or fsync failed. */
-  | 'STORE_FAILED';
-
-export class JournalError extends Error {
-  override readonly name = 'JournalError';
-  readonly code: JournalErrorCode;
-
-  constructor(code: JournalErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }

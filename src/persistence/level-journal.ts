@@ -10,25 +10,15 @@
 import { readdir, statfs } from 'node:fs/promises';
 import { assert } from '../core/assert.ts';
 import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
-import { decodeActorRow, entryAfter, snapshotUnknown, withSnapshotFrom } from './actor-index.ts';
+import { ActorLayers } from './actor-layers.ts';
 import { BatchLedger, encodeBatchRow } from './batch-ledger.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
 import { type Batch, GroupCommit, type GroupCommitLimits } from './group-commit.ts';
-import {
-  decodeHollowBlock,
-  encodeHollowBlock,
-  findHollow,
-  type HollowBlock,
-  type HollowRecord,
-  hollowResult,
-  hollowUpTo,
-  withHollow,
-} from './hollow.ts';
+import { encodeHollowBlock, type HollowBlock, type HollowRecord, hollowUpTo, withHollow } from './hollow.ts';
 import { checkpointOf, IndexFlush, type IndexLimits } from './index-flush.ts';
 import {
   type ActorIndexEntry,
   type Completion,
-  emptyTail,
   type HardState,
   type Journal,
   JournalError,
@@ -39,19 +29,10 @@ import {
   type ReadResult,
   type StoreIdentity,
 } from './journal.ts';
-import {
-  actorKey,
-  batchKey,
-  checkpointKey,
-  controlKey,
-  hardStateKey,
-  hollowBlockStart,
-  hollowKey,
-  metaKey,
-} from './keys.ts';
+import { batchKey, checkpointKey, hollowBlockStart, hollowKey, metaKey } from './keys.ts';
 import { logFileNumber } from './leveldb-manifest.ts';
 import { listActors } from './list-actors.ts';
-import { missingRow, readRow, rowBytes } from './log-row.ts';
+import { headOf, LogReader } from './log-reader.ts';
 import {
   assertCommittable,
   assertControlName,
@@ -62,13 +43,14 @@ import {
   mustStay,
   tailAt,
 } from './log-rules.ts';
-import { type Database, scanLog } from './log-scan.ts';
+import type { Database } from './log-scan.ts';
 import type { LogDamage } from './log-walk.ts';
 import type { OpenShard } from './open-shard.ts';
 import { type OpenedStore, openStore, type StoreOptions } from './open-store.ts';
-import { type EncodedRecord, nextChain, type RecordHead } from './record.ts';
-import { encodeBoot, encodeControl, encodeHardState } from './state-rows.ts';
-import { stateRowHash, type Tally } from './tally.ts';
+import type { EncodedRecord, RecordHead } from './record.ts';
+import { encodeBoot } from './state-rows.ts';
+import { StateTable } from './state-table.ts';
+import type { Tally } from './tally.ts';
 
 export interface LevelJournalLimits extends GroupCommitLimits, IndexLimits {
   /** Rows of old batches that are deleted with a batch. */
@@ -100,7 +82,6 @@ export class LevelJournal implements Journal {
   readonly #limits: LevelJournalLimits;
   readonly #defer: (task: () => void) => void;
   readonly #failureListeners: ((error: Error) => void)[] = [];
-  readonly #stateHashes = new Map<string, number>();
   #status: JournalStatus = 'closed';
   #isOpening = false;
   #closing: Promise<void> | undefined;
@@ -108,10 +89,10 @@ export class LevelJournal implements Journal {
   #database!: Database;
   #identity: StoreIdentity | undefined;
   #shards: readonly OpenShard[] = [];
-  #hardStates = new Map<ShardId, HardState>();
-  #controls = new Map<string, Buffer>();
+  #reader!: LogReader;
+  #actors!: ActorLayers;
+  #states!: StateTable;
   #logRows!: Tally;
-  #states!: Tally;
   #ledger!: BatchLedger;
   #commits!: GroupCommit;
   #index!: IndexFlush;
@@ -161,11 +142,12 @@ export class LevelJournal implements Journal {
     this.#store = store;
     this.#database = store.database;
     this.#shards = loaded.shards;
-    this.#hardStates = new Map(loaded.hardStates);
-    this.#controls = new Map(loaded.controls);
+    this.#reader = new LogReader(store.database, loaded.identity.shardCount, (damage) =>
+      this.#options.onDamage?.(damage),
+    );
+    this.#actors = new ActorLayers(store.database, this.#reader);
+    this.#states = new StateTable(loaded.hardStates, loaded.controls);
     this.#logRows = loaded.logRows;
-    this.#states = loaded.states;
-    this.#rememberStateHashes();
     this.#ledger = new BatchLedger(loaded.n, loaded.oldestBatch);
     this.#commits = this.#makeCommits();
     this.#index = this.#makeIndex();
@@ -219,23 +201,21 @@ export class LevelJournal implements Journal {
   }
 
   hardState(shard: ShardId): HardState | undefined {
-    return this.#hardStates.get(shard);
+    return this.#states.hardState(shard);
   }
 
   setHardState(shard: ShardId, state: HardState, completion: Completion): void {
     this.#shard(shard);
-    this.#hardStates.set(shard, state);
-    this.#putTwice((copy) => hardStateKey(shard, copy), encodeHardState(shard, state), completion);
+    this.#states.setHardState(shard, state, this.#add(smallRowBytes * 2, completion).rows);
   }
 
   control(name: string): Buffer | undefined {
-    return this.#controls.get(name);
+    return this.#states.control(name);
   }
 
   setControl(name: string, value: Uint8Array, completion: Completion): void {
     assertControlName(name);
-    this.#controls.set(name, Buffer.from(value));
-    this.#putTwice((copy) => controlKey(name, copy), encodeControl(value), completion);
+    this.#states.setControl(name, value, this.#add(smallRowBytes + value.length * 2, completion).rows);
   }
 
   append(shard: ShardId, record: EncodedRecord, completion: Completion): void {
@@ -246,7 +226,7 @@ export class LevelJournal implements Journal {
     batch.rows.put(open.keyAt(head.position), bytes);
     open.add(record, tailAt(head), batch.ticket);
     this.#dirty.add(open);
-    if (head.type !== '') this.#indexRecord(open, head);
+    this.#actors.appended(open, head);
     this.#index.appended(bytes.length);
   }
 
@@ -257,19 +237,19 @@ export class LevelJournal implements Journal {
     const { position, epoch, chain } = record;
     const { time } = open.tail;
     open.add(record, { position, epoch, chain, time }, batch.ticket);
-    this.#putBlock(open, withHollow(this.#block(open, hollowBlockStart(position)), record, time), batch);
+    this.#putBlock(open, withHollow(this.#reader.hollowBlock(open, hollowBlockStart(position)), record, time), batch);
     this.#index.appended(smallRowBytes);
   }
 
   truncate(shard: ShardId, position: Position, completion: Completion): void {
     const open = this.#shard(shard);
     assertTruncatable(shard, open.tail, open.committed, position);
-    const tail = this.#tailAt(open, position);
+    const tail = this.#reader.tailAt(open, position);
     const removed: (RecordHead | HollowRecord)[] = [];
     for (let at = position + 1; at <= open.tail.position; at++) {
-      const result = this.read(shard, at);
-      if (result.type === 'hollow') removed.push(result);
-      else if ('head' in result && result.head) removed.push(result.head);
+      const result = this.#reader.read(open, at);
+      const row = result.type === 'hollow' ? result : headOf(result);
+      if (row) removed.push(row);
       else throw new JournalError('STORE_DAMAGED', `record ${at} of shard ${shard} is to be removed, but is damaged`);
     }
     const batch = this.#add(smallRowBytes + removed.length * 16, completion);
@@ -279,10 +259,11 @@ export class LevelJournal implements Journal {
       batch.rows.del(open.keyAt(row.position));
       if (!('kind' in row)) blocks.add(hollowBlockStart(row.position));
     }
-    for (const start of blocks) this.#putBlock(open, hollowUpTo(this.#block(open, start)!, position), batch);
+    for (const start of blocks)
+      this.#putBlock(open, hollowUpTo(this.#reader.hollowBlock(open, start)!, position), batch);
     open.cut(tail, removed);
     this.#dirty.add(open);
-    this.#unindex(open, removed);
+    this.#actors.cutOff(open, removed);
   }
 
   commit(shard: ShardId, position: Position): void {
@@ -303,15 +284,14 @@ export class LevelJournal implements Journal {
     const blocks = new Map<Position, HollowBlock>();
     const heads: RecordHead[] = [];
     for (const position of positions) {
-      const result = this.read(shard, position);
-      const head = 'head' in result ? result.head : undefined;
+      const head = headOf(this.#reader.read(open, position));
       if (!head) continue;
       assert(position <= open.committed, () => `only committed records become hollow, got ${position}`);
       if (head.type !== '' && mustStay(head, this.actor(shard, head.type, head.id as ActorId))) continue;
       heads.push(head);
       const start = hollowBlockStart(position);
       const { epoch, actorHash, bodyCrc, chain, time } = head;
-      const block = blocks.get(start) ?? this.#block(open, start);
+      const block = blocks.get(start) ?? this.#reader.hollowBlock(open, start);
       blocks.set(start, withHollow(block, { position, epoch, actorHash, bodyCrc, chain }, time));
     }
     const batch = this.#add(smallRowBytes * (1 + heads.length), completion);
@@ -320,45 +300,15 @@ export class LevelJournal implements Journal {
   }
 
   read(shard: ShardId, position: Position): ReadResult {
-    const open = this.#shard(shard);
-    if (position < 1 || position > open.tail.position) return { type: 'absent' };
-    const unsynced = open.unsynced(position);
-    if (unsynced) {
-      if (!('bytes' in unsynced)) return hollowResult(unsynced);
-      const { head, bytes } = unsynced;
-      return { type: 'record', head, body: bytes.subarray(head.headLength) };
-    }
-    const hollow = open.unsyncedHollow(position);
-    if (hollow) return hollowResult(hollow);
-    const result = this.#readRow(open, position);
-    if (result.type === 'damaged') this.#tellDamage(shard, position, result);
-    return result;
+    return this.#reader.read(this.#shard(shard), position);
   }
 
   async readRange(shard: ShardId, from: Position, bytesMax: number): Promise<readonly ReadResult[]> {
-    const open = this.#shard(shard);
-    for (;;) {
-      const { truncations } = open;
-      const results = await this.#readWritten(open, Math.max(from, 1), bytesMax);
-      // What was read may have been cut off meanwhile, and other records have come in its place.
-      if (open.truncations !== truncations) continue;
-      let bytes = results.reduce((sum, result) => sum + rowBytes(result), 0);
-      for (let at = Math.max(from, 1) + results.length; at <= open.tail.position; at++) {
-        const result = this.read(shard, at);
-        bytes += rowBytes(result);
-        if (bytes > bytesMax && results.length > 0) break;
-        results.push(result);
-      }
-      return results;
-    }
+    return this.#reader.readRange(this.#shard(shard), Math.max(from, 1), bytesMax);
   }
 
   actor(shard: ShardId, type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
-    const open = this.#shard(shard);
-    const entry = open.recent.get(type, id) ?? open.frozen?.overlay.get(type, id);
-    if (entry && entry.snapshotPosition !== snapshotUnknown) return entry;
-    const below = this.#below(open, type, id);
-    return entry ? withSnapshotFrom(entry, below) : below;
+    return this.#actors.get(this.#shard(shard), type, id);
   }
 
   listActors(type: ActorTypeName, after: string | undefined, limit: number): Promise<readonly ListedActor[]> {
@@ -392,30 +342,6 @@ export class LevelJournal implements Journal {
     this.#assertOpened();
     assert(!this.#closing, 'the journal is not being closed');
     return this.#commits.add(bytes, completion);
-  }
-
-  #putTwice(keyOf: (copy: 0 | 1) => Buffer, value: Buffer, completion: Completion): void {
-    const batch = this.#add(value.length * 2, completion);
-    const key = keyOf(0);
-    batch.rows.put(key, value);
-    batch.rows.put(keyOf(1), value);
-    this.#countState(key, value);
-  }
-
-  #countState(key: Buffer, value: Buffer): void {
-    const name = key.toString('latin1');
-    const before = this.#stateHashes.get(name);
-    if (before !== undefined) this.#states.remove(before);
-    const hash = stateRowHash(key, value);
-    this.#stateHashes.set(name, hash);
-    this.#states.add(hash);
-  }
-
-  #rememberStateHashes(): void {
-    const remember = (key: Buffer, value: Buffer): unknown =>
-      this.#stateHashes.set(key.toString('latin1'), stateRowHash(key, value));
-    for (const [shard, state] of this.#hardStates) remember(hardStateKey(shard, 0), encodeHardState(shard, state));
-    for (const [name, value] of this.#controls) remember(controlKey(name, 0), encodeControl(value));
   }
 
   /** The first batch: this start's number, and a checkpoint that lets the ledger forget what opening moved into tables. */
@@ -462,7 +388,7 @@ export class LevelJournal implements Journal {
     const { from, to } = this.#ledger.takeDeletable(this.#limits.ledgerDeletesPerBatch);
     for (let n = from; n < to; n++) batch.rows.del(batchKey(n));
     const n = ++this.#ledger.n;
-    batch.rows.put(batchKey(n), encodeBatchRow(n, { log: this.#logRows, states: this.#states }));
+    batch.rows.put(batchKey(n), encodeBatchRow(n, { log: this.#logRows, states: this.#states.tally }));
     return batch.completions.length > 0;
   }
 
@@ -488,159 +414,11 @@ export class LevelJournal implements Journal {
     return error;
   }
 
-  #readRow(open: OpenShard, position: Position): ReadResult {
-    const { shardCount } = this.identity;
-    let bytes: Buffer | undefined;
-    try {
-      bytes = this.#database.getSync(open.keyAt(position));
-    } catch (error) {
-      return { type: 'damaged', problem: `it cannot be read (${(error as Error).message})` };
-    }
-    if (!bytes) {
-      const hollow = findHollow(this.#block(open, hollowBlockStart(position)), position);
-      return hollow ? hollowResult(hollow) : missingRow;
-    }
-    const result = readRow(bytes, shardCount, open.shard, position);
-    if (result.type === 'record' && result.head.type === '' && !this.#isChained(open, result.head))
-      return { type: 'damaged', problem: 'its chain is broken' };
-    return result;
-  }
-
-  /** A record of no actor could lie in any shard: only its chain says that it is in its own. */
-  #isChained(open: OpenShard, head: RecordHead): boolean {
-    const { position, epoch, actorHash, bodyCrc, chain } = head;
-    let before = 0;
-    if (position > 1) {
-      const previous = this.read(open.shard, position - 1);
-      if (previous.type === 'hollow') before = previous.chain;
-      else if ('head' in previous && previous.head) before = previous.head.chain;
-      else return true;
-    }
-    return chain === nextChain(before, position, epoch, actorHash, bodyCrc);
-  }
-
-  #block(open: OpenShard, start: Position): HollowBlock | undefined {
-    const unsynced = open.unsyncedBlock(start);
-    if (unsynced) return unsynced;
-    try {
-      const bytes = this.#database.getSync(hollowKey(open.shard, open.gen, start));
-      return bytes && decodeHollowBlock(bytes, start);
-    } catch {
-      return undefined;
-    }
-  }
-
   #putBlock(open: OpenShard, block: HollowBlock, batch: Batch): void {
     const key = hollowKey(open.shard, open.gen, block.start);
     if (block.entries.length === 0) batch.rows.del(key);
     else batch.rows.put(key, encodeHollowBlock(block));
     open.setUnsyncedBlock(block, batch.ticket);
     this.#dirty.add(open);
-  }
-
-  async #readWritten(open: OpenShard, from: Position, bytesMax: number): Promise<ReadResult[]> {
-    const results: ReadResult[] = [];
-    let bytes = 0;
-    const rowsPerChunk = Math.min(1000, Math.max(16, Math.ceil(bytesMax / 128)));
-    const { shardCount } = this.identity;
-    const range = { shardCount, shard: open.shard, gen: open.gen, from, to: open.writtenTo, rowsPerChunk };
-    for await (const rows of scanLog(this.#database, range)) {
-      for (const { position, result } of rows) {
-        const hollow = open.unsyncedHollow(position);
-        const current = hollow ? hollowResult(hollow) : result;
-        bytes += rowBytes(current);
-        if (bytes > bytesMax && results.length > 0) return results;
-        if (current.type === 'damaged') this.#tellDamage(open.shard, position, current);
-        results.push(current);
-      }
-    }
-    return results;
-  }
-
-  #below(open: OpenShard, type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
-    const bytes = this.#database.getSync(actorKey(open.shard, open.gen, type, id));
-    if (!bytes) return undefined;
-    const entry = decodeActorRow(type, id, bytes);
-    if (!entry) throw new JournalError('STORE_DAMAGED', `the index row of ${type} '${id}' is damaged`);
-    return entry;
-  }
-
-  #indexRecord(open: OpenShard, head: RecordHead): void {
-    const type = head.type as ActorTypeName;
-    const id = head.id as ActorId;
-    let before = open.recent.get(type, id) ?? open.frozen?.overlay.get(type, id);
-    if (!before && head.kind === 'snapshot') before = this.#below(open, type, id);
-    open.recent.set(type, id, entryAfter(before, head));
-  }
-
-  /** Takes records back out of the index: each of their actors is where it was before the first of them. */
-  #unindex(open: OpenShard, removed: readonly (RecordHead | HollowRecord)[]): void {
-    const seen = new Set<string>();
-    for (const head of removed) {
-      if (!('kind' in head) || head.type === '') continue;
-      const type = head.type as ActorTypeName;
-      const id = head.id as ActorId;
-      const name = `${type}/${id}`;
-      if (seen.has(name)) continue;
-      seen.add(name);
-      const covered = open.frozen?.tail.position ?? open.base.position;
-      const entry = this.#entryAt(open, type, id, head.previous[0] ?? 0, covered);
-      if (entry) open.recent.set(type, id, entry);
-      else open.recent.delete(type, id);
-    }
-  }
-
-  /** An actor's entry if its newest record is at `newest`; undefined if the layers below, up to `covered`, know it. */
-  #entryAt(
-    open: OpenShard,
-    type: ActorTypeName,
-    id: ActorId,
-    newest: Position,
-    covered: Position,
-  ): ActorIndexEntry | undefined {
-    const heads: RecordHead[] = [];
-    let hasSnapshot = false;
-    let isDeletionKnown = false;
-    for (let at = newest; at > covered; ) {
-      const row = this.read(open.shard, at);
-      const head = 'head' in row ? row.head : undefined;
-      if (!head) break;
-      heads.push(head);
-      // Nothing older changes the outcome.
-      hasSnapshot ||= head.kind !== 'command';
-      isDeletionKnown ||= head.kind !== 'snapshot';
-      if (hasSnapshot && isDeletionKnown) break;
-      at = head.previous[0] ?? 0;
-    }
-    if (heads.length === 0) return undefined;
-    let entry = open.frozen?.overlay.get(type, id) ?? this.#below(open, type, id);
-    for (const head of heads.reverse()) entry = entryAfter(entry, head);
-    return entry;
-  }
-
-  #tailAt(open: OpenShard, position: Position): LogTail {
-    if (position === open.tail.position) return open.tail;
-    if (position === 0) return emptyTail;
-    if (position === open.base.position) return open.base;
-    const result = this.read(open.shard, position);
-    if (result.type === 'hollow')
-      return {
-        position,
-        epoch: result.epoch,
-        chain: result.chain,
-        time: this.#block(open, hollowBlockStart(position))?.time ?? open.base.time,
-      };
-    const head = 'head' in result ? result.head : undefined;
-    if (!head)
-      throw new JournalError(
-        'STORE_DAMAGED',
-        `record ${position} of shard ${open.shard} would be its last, but is damaged`,
-      );
-    return tailAt(head);
-  }
-
-  #tellDamage(shard: ShardId, position: Position, result: ReadResult & { type: 'damaged' }): void {
-    const { head, problem } = result;
-    this.#options.onDamage?.({ shard, position, problem, ...(head && { type: head.type, id: head.id }) });
   }
 }

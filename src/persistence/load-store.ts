@@ -9,7 +9,7 @@
  *
  * Anything else is `STORE_DAMAGED`. A record whose body alone is bad costs its actor, not the store.
  */
-import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
+import type { ActorId, ActorTypeName, ShardId } from '../core/ids.ts';
 import { decodeActorRow, entryAfter } from './actor-index.ts';
 import { type BatchRow, decodeBatchRow } from './batch-ledger.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';

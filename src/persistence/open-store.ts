@@ -19,11 +19,11 @@ import { StoreDirectory, unreachable } from './store-directory.ts';
 import { claimInProcess, isLocked, lockWithoutOpening, storeLocked } from './store-lock.ts';
 import { Watermark } from './watermark.ts';
 
-/** How LevelDB is set up. Measured with bench/journal.ts; see its head for the figures. */
+/** How LevelDB is set up; measured with bench/journal.ts. */
 export const databaseOptions = {
   keyEncoding: 'buffer',
   valueEncoding: 'buffer',
-  /** Records of one kind resemble each other: Snappy halves them, and its cost is in LevelDB's own thread. */
+  /** Measured: 172 instead of 239 bytes on disk for a record of 196, for a sixth of the appends at 2,048 in flight. */
   compression: true,
   /** Fewer, larger tables at level 0. Up to two such buffers are in memory, and in the logs that opening replays. */
   writeBufferSize: 64 * 1024 * 1024,

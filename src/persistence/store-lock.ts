@@ -5,9 +5,10 @@
  * stay as they are. While it is held they can be verified without anyone changing them.
  *
  * Such locks are per process: closing any handle of a locked file gives the lock up. So a process must not probe a
- * store it has open itself; a list of those, shared by all copies of this module in the process, prevents it.
+ * store it has open itself; a list of those, shared by all copies of this module in the process, prevents it. (For the
+ * same reason, whoever copies the files of an open store within the process must leave `LOCK` out.)
  */
-import { closeSync, existsSync, openSync, realpathSync } from 'node:fs';
+import { accessSync, constants, existsSync, realpathSync } from 'node:fs';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +41,7 @@ export function claimInProcess(directory: string): () => void {
 export async function lockWithoutOpening(directory: string, database: string): Promise<Release> {
   const lock = join(database, 'LOCK');
   if (!existsSync(lock)) return async () => {};
-  closeSync(openSync(lock, 'r+'));
+  accessSync(lock, constants.R_OK | constants.W_OK);
   const probe = await mkdtemp(join(tmpdir(), 'greenroom-lock-'));
   const remove = () => rm(probe, { recursive: true, force: true });
   try {

@@ -13,8 +13,19 @@ import type { Position, ShardId } from '../core/ids.ts';
 import { decodeActorRow } from './actor-index.ts';
 import { checkFiles, type FoundDamage } from './check-files.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
+import { decodeHollowBlock, findHollow } from './hollow.ts';
 import { emptyTail, JournalError, type LogTail, type ReadResult, type StoreIdentity } from './journal.ts';
-import { actorKey, checkpointKey, keyLetters, letterRange, logKey, parseActorKey, parseLogKey } from './keys.ts';
+import {
+  actorKey,
+  checkpointKey,
+  hollowBlockStart,
+  hollowKey,
+  keyLetters,
+  letterRange,
+  logKey,
+  parseActorKey,
+  parseLogKey,
+} from './keys.ts';
 import { linkFiles } from './linked-copy.ts';
 import { loadStore } from './load-store.ts';
 import { readRow } from './log-row.ts';
@@ -227,6 +238,8 @@ class Verification {
     }
     const position = entry.newestPosition;
     const bytes = database.getSync(logKey(shard, gen, position));
+    // The row may lag behind the log: what it names may have become hollow since.
+    if (!bytes && isHollow(database, shard, gen, position)) return;
     const newest = bytes && readRow(bytes, shardCount, shard, position);
     const head = newest && 'head' in newest ? newest.head : undefined;
     if (!head)
@@ -257,6 +270,12 @@ async function linkedCopy(directory: StoreDirectory): Promise<string> {
   }
   for (const name of ['LOCK', 'LOG', 'LOG.old']) await rm(join(copy, name), { force: true });
   return copy;
+}
+
+function isHollow(database: Database, shard: ShardId, gen: number, position: Position): boolean {
+  const start = hollowBlockStart(position);
+  const bytes = database.getSync(hollowKey(shard, gen, start));
+  return findHollow(bytes && decodeHollowBlock(bytes, start), position) !== undefined;
 }
 
 /** After a place that does not verify, the chain goes on from what the next row says. */

@@ -104,7 +104,11 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
         {
           durable() {
             told.push('first');
-            writer.append(0, 'a', {}, { durable: () => void (told.push('second'), resolve()), failed: unexpected });
+            const durable = (): void => {
+              told.push('second');
+              resolve();
+            };
+            writer.append(0, 'a', {}, { durable, failed: unexpected });
             told.push('added');
           },
           failed: unexpected,

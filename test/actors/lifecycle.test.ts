@@ -254,6 +254,22 @@ describe('definitions', () => {
     );
   });
 
+  test('a field that hides a base member is refused when the first instance is made', async () => {
+    class Hides extends Actor {
+      get() {
+        return this.id;
+      }
+    }
+    class Field extends Hides {
+      constructor() {
+        super();
+        Object.defineProperty(this, 'now', { value: () => 0, enumerable: true });
+      }
+    }
+    const t = await testNode([Field]);
+    await expect(command(t, 'Field', 'a', 'get')).rejects.toThrow(/field 'now', which hides/);
+  });
+
   test('commands are prototype methods of the user, and nothing else', () => {
     class Base extends Actor {
       inherited() {}

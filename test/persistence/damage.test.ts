@@ -16,8 +16,8 @@ import {
 } from './stores.ts';
 
 /** Flips per kind of store; `GREENROOM_TRIALS=200` runs the long form, `GREENROOM_SEED` another one. */
-const trials = Number(process.env['GREENROOM_TRIALS'] ?? 40);
-const seed = Number(process.env['GREENROOM_SEED'] ?? 1);
+const trials = Number(process.env.GREENROOM_TRIALS ?? 40);
+const seed = Number(process.env.GREENROOM_SEED ?? 1);
 
 /** What LevelDB writes for people, and a lock: nothing is read from them. */
 const irrelevant = /^(LOG|LOG\.old|LOCK)$/;

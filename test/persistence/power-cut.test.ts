@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { appendFile, cp, readdir, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'vitest';
+import { maskCrc } from '../../src/persistence/crc32c.ts';
+import type { LevelJournal } from '../../src/persistence/level-journal.ts';
+import { verifyStore } from '../../src/persistence/verify.ts';
+import { Writer } from '../../src/testing/journal-suite.ts';
+import { openAt, shards, temporaryDirectory, truthOf, write } from './stores.ts';
+
+const options = { writeBufferSize: 1 << 26 };
+
+describe('what a crash leaves of what was not synced is no damage', () => {
+  let parent: Awaited<ReturnType<typeof temporaryDirectory>>;
+  let directory: string;
+  let journal: LevelJournal;
+  const newestLog = async (store: string): Promise<string> => {
+    const names = (await readdir(join(store, 'db'))).filter((name) => name.endsWith('.log')).sort();
+    return join(store, 'db', names.at(-1)!);
+  };
+  beforeEach(async () => {
+    parent = await temporaryDirectory();
+    directory = join(parent.path, 'data');
+    journal = await openAt(directory, options);
+    await write(journal, 5, 300, 200);
+    await settled(directory, newestLog);
+  });
+  afterEach(async () => {
+    await journal.close();
+    await parent.remove();
+  });
+
+  const endings = {
+    'zeros after the end of the log': Buffer.alloc(5_000),
+    'a header cut short': Buffer.of(1, 2, 3),
+    'a record cut short': Buffer.concat([header(3_000), Buffer.alloc(1_200, 7)]),
+  };
+  for (const [name, ending] of Object.entries(endings)) {
+    test(name, async () => {
+      const truth = await truthOf(journal);
+      const copy = join(parent.path, 'copy');
+      await cp(directory, copy, { recursive: true });
+      await appendFile(await newestLog(copy), ending);
+      assert.deepEqual((await verifyStore(copy)).damages, []);
+      const again = await openAt(copy, options);
+      assert.deepEqual(await truthOf(again), truth);
+      await again.close();
+    });
+  }
+
+  test('index rows and a checkpoint that were not synced', async () => {
+    const writer = new Writer(journal);
+    for (let i = 0; i < 60; i++) writer.append(i % 4, `actor-${i % 9}`);
+    await journal.flush();
+    await settled(directory, newestLog);
+    const { size } = await stat(await newestLog(directory));
+    const synced = journal.syncedBatch;
+    // The commit lets the frozen index rows go: they are written without an fsync.
+    for (const shard of shards()) journal.commit(shard, journal.tail(shard).position);
+    while ((await stat(await newestLog(directory))).size === size) await new Promise(setImmediate);
+    await settled(directory, newestLog);
+    assert.equal(journal.syncedBatch, synced, 'without an fsync');
+    const truth = await truthOf(journal);
+    const copy = join(parent.path, 'copy');
+    await cp(directory, copy, { recursive: true });
+    await truncate(await newestLog(copy), size);
+    assert.deepEqual((await verifyStore(copy)).damages, []);
+    const again = await openAt(copy, options);
+    assert.deepEqual(await truthOf(again), truth);
+    await again.close();
+  });
+});
+
+/** The log has not grown for a few turns. */
+async function settled(directory: string, newestLog: (store: string) => Promise<string>): Promise<void> {
+  let before = -1;
+  for (let same = 0; same < 200; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const { size } = await stat(await newestLog(directory));
+    same = size === before ? same + 1 : 0;
+    before = size;
+  }
+}
+
+/** The head of a fragment of LevelDB's log. */
+function header(length: number): Buffer {
+  const bytes = Buffer.alloc(7);
+  bytes.writeUInt32LE(maskCrc(1), 0);
+  bytes.writeUInt16LE(length, 4);
+  bytes[6] = 1;
+  return bytes;
+}
