@@ -7,6 +7,9 @@ if (Number(process.versions.node.split('.')[0]) < nodeMajorMin) {
   process.exit(1);
 }
 
+// libuv's four threads are few where cold reads and the synced batch meet; must be set before the first one starts.
+process.env.UV_THREADPOOL_SIZE = process.env.UV_THREADPOOL_SIZE || '8';
+
 import('../dist/cli/main.js').then(
   (cli) => cli.main(),
   (error) => {

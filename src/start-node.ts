@@ -19,6 +19,7 @@ import { randomName } from './core/random.ts';
 import { type HttpEdge, startHttp } from './http/edge.ts';
 import { LevelJournal } from './persistence/level-journal.ts';
 import { readStoreIdentity } from './persistence/open-store.ts';
+import { startScrub } from './persistence/scrub.ts';
 
 /** A running node, and a client of its own actors. */
 export interface GreenroomNode extends Client {
@@ -47,6 +48,9 @@ const defaults = {
   shutdownGraceMs: 10_000,
 };
 
+/** How fast stored records are read again in the background, once per start. */
+const scrubBytesPerSecond = 8 * 1024 * 1024;
+
 /**
  * Starts a node. Resolves when it serves.
  *
@@ -73,6 +77,13 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
     const { journal, name } = await openJournal(options, address);
     const failed = new Promise<Error>((resolve) => journal.onFailure(resolve));
     started.push(journal);
+    const stopScrub = startScrub(journal, {
+      clock: systemClock,
+      bytesPerSecond: scrubBytesPerSecond,
+      onDamage: (damage) => log.error('a record does not verify; its actor will be quarantined', { ...damage }),
+      onDone: (recordsRead) => log.debug('every record was read and verified', { recordsRead }),
+    });
+    started.push({ close: async () => stopScrub() });
     const node = await ClusterNode.start({
       name,
       definitions,

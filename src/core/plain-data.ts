@@ -88,14 +88,17 @@ function formatKey(key: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
 }
 
-/** The same data without `undefined` properties; the very same object where there are none. */
+/**
+ * The same data as a replay will see it: without `undefined` properties, and with 0 for −0, which has no form of its
+ * own in JSON. The very same object where nothing changes.
+ */
 export function withoutUndefined<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null) return (value === 0 ? 0 : value) as T;
   if (Array.isArray(value)) {
     let copy: unknown[] | undefined;
     for (let i = 0; i < value.length; i++) {
       const part = withoutUndefined(value[i]);
-      if (part === value[i]) continue;
+      if (Object.is(part, value[i])) continue;
       copy ??= value.slice();
       copy[i] = part;
     }
@@ -105,7 +108,7 @@ export function withoutUndefined<T>(value: T): T {
   for (const key in value as Record<string, unknown>) {
     const part = (value as Record<string, unknown>)[key];
     const clean = withoutUndefined(part);
-    if (clean === part && part !== undefined) continue;
+    if (Object.is(clean, part) && part !== undefined) continue;
     copy ??= { ...(value as Record<string, unknown>) };
     if (clean === undefined) delete copy[key];
     else copy[key] = clean;

@@ -6,7 +6,7 @@ import { maskCrc } from '../../src/persistence/crc32c.ts';
 import type { LevelJournal } from '../../src/persistence/level-journal.ts';
 import { verifyStore } from '../../src/persistence/verify.ts';
 import { Writer } from '../../src/testing/journal-suite.ts';
-import { openAt, shards, temporaryDirectory, truthOf, write } from './stores.ts';
+import { openAt, settled, shards, temporaryDirectory, truthOf, write } from './stores.ts';
 
 const options = { writeBufferSize: 1 << 26 };
 
@@ -23,7 +23,7 @@ describe('what a crash leaves of what was not synced is no damage', () => {
     directory = join(parent.path, 'data');
     journal = await openAt(directory, options);
     await write(journal, 5, 300, 200);
-    await settled(directory, newestLog);
+    await settled(directory);
   });
   afterEach(async () => {
     await journal.close();
@@ -52,13 +52,13 @@ describe('what a crash leaves of what was not synced is no damage', () => {
     const writer = new Writer(journal);
     for (let i = 0; i < 60; i++) writer.append(i % 4, `actor-${i % 9}`);
     await journal.flush();
-    await settled(directory, newestLog);
+    await settled(directory);
     const { size } = await stat(await newestLog(directory));
     const synced = journal.syncedBatch;
     // The commit lets the frozen index rows go: they are written without an fsync.
     for (const shard of shards()) journal.commit(shard, journal.tail(shard).position);
     while ((await stat(await newestLog(directory))).size === size) await new Promise(setImmediate);
-    await settled(directory, newestLog);
+    await settled(directory);
     assert.equal(journal.syncedBatch, synced, 'without an fsync');
     const truth = await truthOf(journal);
     const copy = join(parent.path, 'copy');
@@ -70,17 +70,6 @@ describe('what a crash leaves of what was not synced is no damage', () => {
     await again.close();
   });
 });
-
-/** The log has not grown for a few turns. */
-async function settled(directory: string, newestLog: (store: string) => Promise<string>): Promise<void> {
-  let before = -1;
-  for (let same = 0; same < 200; ) {
-    await new Promise((resolve) => setImmediate(resolve));
-    const { size } = await stat(await newestLog(directory));
-    same = size === before ? same + 1 : 0;
-    before = size;
-  }
-}
 
 /** The head of a fragment of LevelDB's log. */
 function header(length: number): Buffer {

@@ -1,6 +1,7 @@
 /** Stores for the tests of damage: how they are made, and the truth that must be read back from them. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,6 +160,7 @@ export const storeKinds = {
     const journal = await openAt(source, { writeBufferSize: 1 << 26, limits: {} });
     await write(journal, 1, 400, 200);
     const truth = await truthOf(journal);
+    await settled(source);
     await cp(source, directory, { recursive: true });
     await journal.close();
     return { directory, truth };
@@ -179,11 +181,27 @@ export const storeKinds = {
     const journal = await openAt(source);
     await write(journal, 20, 1500, 800);
     const truth = await truthOf(journal);
+    await settled(source);
     await cp(source, directory, { recursive: true });
     await journal.close();
     return { directory, truth };
   },
 };
+
+/** The store's files have not changed for some turns: nothing is being written, neither here nor by LevelDB's thread. */
+export async function settled(directory: string): Promise<void> {
+  const database = join(directory, 'db');
+  let before = '';
+  for (let same = 0; same < 100; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const sizes = (await readdir(database)).map((name) => {
+      const size = statSync(join(database, name), { throwIfNoEntry: false })?.size;
+      return `${name} ${size}`;
+    });
+    same = sizes.join() === before ? same + 1 : 0;
+    before = sizes.join();
+  }
+}
 
 /** A directory for one test, and its removal. */
 export async function temporaryDirectory(): Promise<{ readonly path: string; remove(): Promise<void> }> {
