@@ -13,14 +13,7 @@ export {
   oldState,
   type ReplyOf,
 } from './given.ts';
-export {
-  type JournalSuiteOptions,
-  type JournalSuiteOptions,
-  type JournalUnderTest,
-  type JournalUnderTest,
-  journalSuite,
-  journalSuite,
-} from './journal-suite.ts';
+export { type JournalSuiteOptions, type JournalUnderTest, journalSuite } from './journal-suite.ts';
 export { type Told, UnansweredAsk } from './rehearsal.ts';
 export { ReplayError } from './replay-check.ts';
 export { startTestNode, TestNode, type TestNodeOptions } from './test-node.ts';

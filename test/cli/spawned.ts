@@ -52,11 +52,14 @@ export class Spawned {
 
   /** Waits until it has written something like this on either stream. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
-    return until(`${pattern} in what was written: ${this.out}${this.error}`, () => {
-      const match = pattern.exec(this.out) ?? pattern.exec(this.error);
-      if (!match && this.hasEnded) throw new Error(`it ended without saying ${pattern}: ${this.out}${this.error}`);
-      return match ?? undefined;
-    });
+    return until(
+      () => `${pattern} in what was written: ${this.out}${this.error}`,
+      () => {
+        const match = pattern.exec(this.out) ?? pattern.exec(this.error);
+        if (!match && this.hasEnded) throw new Error(`it ended without saying ${pattern}: ${this.out}${this.error}`);
+        return match ?? undefined;
+      },
+    );
   }
 
   /** Waits for the ready line of `greenroom start`. */
@@ -83,12 +86,15 @@ export function greenroom(args: readonly string[], cwd: string, env: Record<stri
 }
 
 /** Polls until `found` answers something. */
-export async function until<T>(what: string, found: () => T | undefined | Promise<T | undefined>): Promise<T> {
+export async function until<T>(
+  what: string | (() => string),
+  found: () => T | undefined | Promise<T | undefined>,
+): Promise<T> {
   const deadline = performance.now() + waitForMs;
   for (;;) {
     const value = await found();
     if (value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited in vain for ${typeof what === 'string' ? what : what()}`);
     await sleep(pollMs);
   }
 }
