@@ -6,10 +6,10 @@
  * can be taken for its own.
  */
 import { ActorHost } from '../actors/actor-host.ts';
+import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
 import type { Caller, Envelope } from '../actors/envelope.ts';
 import { Recovery } from '../actors/recovery.ts';
-import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { actorHash } from '../core/hash.ts';
