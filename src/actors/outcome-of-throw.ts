@@ -39,9 +39,9 @@ export function outcomeOfThrow(activation: Activation, turn: Turn, error: unknow
     }
   }
   metrics.failures += 1;
-  const { definition, id } = activation;
+  const { definition } = activation;
   const name = `${definition.name}.${turn.envelope?.command.name}`;
-  activation.diagnostics.warn(`${name} failed; nothing of it was kept`, { id, error });
+  activation.diagnostics.warn(`${name} failed; nothing of it was kept`, { error });
   const message = error instanceof Error ? error.message : String(error);
   return error instanceof GreenroomError && error.code === 'COMMAND_FAILED'
     ? error

@@ -1,13 +1,13 @@
 /** `greenroom bench`: measures this installation on this machine; the same code as `npm run bench`. */
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { formatReport } from '../bench/report.ts';
-import { benchGroups, runBenchmarks } from '../bench/run.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import { didYouMean } from './suggestion.ts';
 import type { Terminal } from './terminal.ts';
 
+/** The names of `benchGroups`, known without loading the benchmarks. */
+const groups = ['throughput', 'rehydrate', 'footprint', 'all'] as const;
 const ofACluster = new Set(['rebalance', 'failover']);
 
 interface BenchFlags {
@@ -25,7 +25,7 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
     .description(
       'Measures this installation on this machine: throughput (tell, ask, persisted commands, HTTP), rehydrate (waking by replay), footprint (memory, start-up), or all. Prints medians with their spread, and the disk’s fsync latency.',
     )
-    .argument('[what]', `one of ${Object.keys(benchGroups).join(', ')}`, 'all')
+    .argument('[what]', `one of ${groups.join(', ')}`, 'all')
     .option('--repeats <n>', 'how often each is run; the median counts', '3')
     .option('--scale <x>', 'sizes relative to the full ones; 0.1 is a quick look', '1')
     .option('--directory <dir>', 'where data directories are made (and removed); default: the temporary directory')
@@ -39,13 +39,14 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
       ]),
     )
     .action(async (what: string, flags: BenchFlags) => {
+      const { benchGroups, runBenchmarks } = await import('../bench/run.ts');
       const benchmarks = Object.hasOwn(benchGroups, what) ? benchGroups[what] : undefined;
       if (!benchmarks) {
         if (ofACluster.has(what))
           throw wrongUsage(`bench ${what} needs a cluster of several nodes, which this version does not have yet`);
         throw wrongUsage(
           `there is no benchmark '${what}'`,
-          didYouMean(what, Object.keys(benchGroups)) ?? `there are ${Object.keys(benchGroups).join(', ')}`,
+          didYouMean(what, groups) ?? `there are ${groups.join(', ')}`,
         );
       }
       const repeats = numberFlag('--repeats', flags.repeats, Number.isInteger);
@@ -58,6 +59,7 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
         version: version(),
         onProgress: (message) => terminal.progress(`measuring ${message}`),
       });
+      const { formatReport } = await import('../bench/report.ts');
       terminal.progress('');
       terminal.print(flags.json ? JSON.stringify(report) : formatReport(report));
       if (flags.out === undefined) return;

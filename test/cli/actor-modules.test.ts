@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ActorModulesError, commandsWithoutInput, loadActorModules } from '../../src/cli/actor-modules.ts';
 import { Actor } from '../../src/index.ts';
+import { temporaryDirectory } from './temporary.ts';
 
 const counter = (name: string) => `
 export class ${name} extends eventSourced({ initialState: () => 0, events: { Added: (n, by) => n + by } }) {
@@ -12,7 +12,7 @@ export class ${name} extends eventSourced({ initialState: () => 0, events: { Add
 }`;
 
 function directoryWith(files: Record<string, string>): string {
-  const directory = mkdtempSync(join(tmpdir(), 'greenroom-modules-'));
+  const directory = temporaryDirectory();
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, name)), { recursive: true });
     writeFileSync(join(directory, name), content);

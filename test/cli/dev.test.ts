@@ -1,6 +1,5 @@
 /** `greenroom dev` as a process, and its keys and files one by one. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { leaveDevData, markName, prepareDevData } from '../../src/cli/dev-data.ts';
@@ -10,6 +9,7 @@ import { curlLines, curlText } from '../../src/cli/dev-welcome.ts';
 import { FileWatch } from '../../src/cli/file-watch.ts';
 import { ensureBuilt } from './built.ts';
 import { counterSource, directoryWith, freePorts, greenroom, isAlive, until } from './spawned.ts';
+import { temporaryDirectory } from './temporary.ts';
 
 beforeAll(ensureBuilt);
 
@@ -129,7 +129,7 @@ describe('greenroom dev', () => {
 
 describe('the data directory of greenroom dev', () => {
   test('is emptied only if it bears the mark', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'greenroom-dev-'));
+    const directory = temporaryDirectory();
     writeFileSync(join(directory, 'thesis.txt'), 'years of work');
     expect(() => prepareDevData(directory, true)).toThrow('did not make');
     expect(() => prepareDevData(directory, false)).toThrow('did not make');
@@ -137,7 +137,7 @@ describe('the data directory of greenroom dev', () => {
   });
 
   test('is made, marked, and emptied when asked to', () => {
-    const directory = join(mkdtempSync(join(tmpdir(), 'greenroom-dev-')), 'deep/dev');
+    const directory = join(temporaryDirectory(), 'deep/dev');
     prepareDevData(directory, true);
     mkdirSync(join(directory, 'a'));
     leaveDevData(directory);

@@ -1,10 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CommandLineError } from '../../src/cli/exit-codes.ts';
 import { readConfigFile, resolveSettings, type SettingSources } from '../../src/cli/layered-settings.ts';
 import { settings } from '../../src/cli/settings.ts';
+import { temporaryDirectory } from './temporary.ts';
 import { run } from './text-terminal.ts';
 
 const resolve = (sources: Partial<SettingSources>) =>
@@ -101,13 +101,13 @@ describe('keys', () => {
 
 describe('greenroom.config.json', () => {
   const directoryWith = (content: string) => {
-    const directory = mkdtempSync(join(tmpdir(), 'greenroom-config-'));
+    const directory = temporaryDirectory();
     writeFileSync(join(directory, 'greenroom.config.json'), content);
     return directory;
   };
 
   test('need not be there', () => {
-    expect(readConfigFile(mkdtempSync(join(tmpdir(), 'greenroom-config-')))).toBeUndefined();
+    expect(readConfigFile(temporaryDirectory())).toBeUndefined();
   });
 
   test.each(['{', '[]', '3', 'null'])('must hold an object: %s', (content) => {

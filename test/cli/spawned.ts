@@ -1,11 +1,11 @@
 /** The command line in processes of its own. Every process started here is ended here, by its pid. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach } from 'vitest';
 import { program } from './built.ts';
+import { temporaryDirectory } from './temporary.ts';
 
 const waitForMs = 30_000;
 const pollMs = 20;
@@ -124,7 +124,7 @@ export class Counter extends eventSourced({
 
 /** A directory with files, `actors.ts` among them. */
 export function directoryWith(files: Record<string, string> = {}): string {
-  const directory = mkdtempSync(join(tmpdir(), 'greenroom-cli-'));
+  const directory = temporaryDirectory();
   for (const [name, content] of Object.entries({ 'actors.ts': counterSource, ...files })) {
     writeFileSync(join(directory, name), content);
   }

@@ -1,5 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readCommandInput } from '../../src/cli/command-input.ts';
@@ -9,6 +8,7 @@ import { didYouMean, nearest } from '../../src/cli/suggestion.ts';
 import { tableLines } from '../../src/cli/table.ts';
 import { prettyJson, printable, usesColor } from '../../src/cli/terminal.ts';
 import { readTokensFile } from '../../src/cli/tokens-file.ts';
+import { temporaryDirectory } from './temporary.ts';
 import { textTerminal } from './text-terminal.ts';
 
 describe('a suggestion', () => {
@@ -51,7 +51,7 @@ describe('an input', () => {
 
   test('comes from standard input or a file', async () => {
     expect(await read('-', ' {"a":1}\n')).toBe('{"a":1}');
-    const file = join(mkdtempSync(join(tmpdir(), 'greenroom-input-')), 'item.json');
+    const file = join(temporaryDirectory(), 'item.json');
     writeFileSync(file, '\ufeff[1]\n');
     expect(await read(`@${file}`)).toBe('[1]');
   });
@@ -147,7 +147,7 @@ describe('output', () => {
 
 describe('a tokens file', () => {
   const read = (content: string) => {
-    const file = join(mkdtempSync(join(tmpdir(), 'greenroom-tokens-')), 'tokens');
+    const file = join(temporaryDirectory(), 'tokens');
     writeFileSync(file, content, { mode: 0o600 });
     return readTokensFile(file, '/');
   };
