@@ -118,7 +118,7 @@ async function openExisting(
   try {
     await directory.settle();
     lowest = Watermark.read(directory.watermark, identity.storeId);
-    const [damage] = await checkFiles(directory.database, { everything: false });
+    const [damage] = await checkFiles(directory.database, { everything: true });
     if (damage) throw damaged(path, `${damage.file}: ${damage.problem}`);
     await directory.keepFound();
   } finally {
