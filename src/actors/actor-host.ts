@@ -18,13 +18,7 @@ import type { ActorClass } from './actor.ts';
 import { closesCycle } from './ask-cycle.ts';
 import { PromiseCaller, TurnCaller } from './callers.ts';
 import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
-import {
-  type ActorDefinition,
-  actorTypeName,
-  type CommandDefinition,
-  checkFields,
-  reservedNames,
-} from './definition.ts';
+import { type ActorDefinition, actorTypeName, type CommandDefinition, checkFields } from './definition.ts';
 import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts';
 import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
 import { IdleList, idleSince, leastRecent } from './idle-list.ts';
@@ -217,7 +211,7 @@ export class ActorHost implements RefTarget {
     const name = typeof type === 'string' ? type : actorTypeName(type as ActorClass);
     const home = this.#types.get(name);
     if (home) return new home.definition.refs(target, actorId);
-    return untypedRef(target, name, actorId, (command) => reservedNames.has(command) || command.startsWith('_'));
+    return untypedRef(target, name, actorId);
   }
 
   /** `ref`'s commands, sent from outside without waiting: in order, at most once. */

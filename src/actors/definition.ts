@@ -3,6 +3,7 @@
  * wrong with it, said before the first command runs. Types, commands and events are looked up in maps from here on,
  * never as properties, so that no name from outside (`__proto__`, `constructor`) reaches an object.
  */
+import { mayBeCommand } from '../core/command-name.ts';
 import { durationMs } from '../core/duration.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { type ActorTypeName, isActorTypeName } from '../core/ids.ts';
@@ -69,18 +70,6 @@ export const commandTimeoutDefaultMs = 30_000;
 export const snapshotEveryDefault = 50;
 
 const hooks: ReadonlySet<string> = new Set(['onActivate', 'onPassivate']);
-/** Names that JavaScript itself calls on objects: never commands. */
-export const reservedNames: ReadonlySet<string> = new Set([
-  'constructor',
-  'then',
-  'catch',
-  'finally',
-  'toJSON',
-  'toString',
-  'valueOf',
-  'id',
-  ...hooks,
-]);
 
 /** Settings of the node for classes that do not say. */
 export interface DefinitionDefaults {
@@ -151,7 +140,7 @@ function findCommands(type: ActorClass, name: string): ReadonlyMap<string, Comma
       if (baseMembers.has(key) && !hooks.has(key) && key !== 'constructor') {
         throw wrong(name, `redefines '${key}', which belongs to Greenroom's base class; rename it`);
       }
-      if (reservedNames.has(key) || key.startsWith('_') || typeof descriptor.value !== 'function') continue;
+      if (!mayBeCommand(key) || typeof descriptor.value !== 'function') continue;
       if (commands.has(key)) continue;
       const run = descriptor.value as CommandDefinition['run'];
       if (run.length > 1)

@@ -17,7 +17,6 @@ import {
   decodeSnapshotBody,
   type OutgoingTell,
   type SnapshotBody,
-  type TellMark,
 } from '../persistence/codec.ts';
 import { lastSequence, type RecordHead } from '../persistence/record.ts';
 import { isRemembered } from './command-ids.ts';
@@ -125,7 +124,7 @@ export class Recovery {
   }
 
   #walkBack(isOver: () => boolean): boolean {
-    const { log, through } = this.#options;
+    const { through } = this.#options;
     for (let count = 1; this.#next !== 0; count++) {
       const position = this.#next;
       const record = this.#readPassingDamagedSnapshots(position);
@@ -156,7 +155,7 @@ export class Recovery {
       if (count % recordsPerLook === 0 && this.#next !== 0 && isOver()) return false;
     }
     this.#phase = 'replay';
-    this.#startFromBase(log);
+    this.#startFromBase();
     return true;
   }
 
@@ -168,7 +167,7 @@ export class Recovery {
     return readRecord(this.#options.log, position);
   }
 
-  #startFromBase(_log: ShardLog): void {
+  #startFromBase(): void {
     const { memory, id, freeze } = this.#options;
     const recovered = this.#recovered;
     if (!this.#base) {
@@ -279,6 +278,3 @@ export class Recovery {
 function decodeBase(record: HistoryRecord): SnapshotBody | undefined {
   return record.body.length === 0 ? undefined : decodeSnapshotBody(record.body);
 }
-
-/** The mark of one tell, for envelopes and records. */
-export type { TellMark };

@@ -2,6 +2,7 @@
  * Refs: what stands for an actor wherever it is. A ref class is made once per actor type, with a real method per
  * command, so that a call costs a method call and `await ref` or `JSON.stringify(ref)` find nothing to trip over.
  */
+import { mayBeCommand } from '../core/command-name.ts';
 import { GreenroomError } from '../core/errors.ts';
 
 /** Where a ref's calls go: a node, or the turn of another actor. */
@@ -62,11 +63,11 @@ export function refClass(type: string, commands: readonly string[]): RefClass {
 }
 
 /** A ref to a type this node has no class of: every name that may be a command is one. */
-export function untypedRef(target: RefTarget, type: string, id: string, isReserved: (name: string) => boolean): object {
+export function untypedRef(target: RefTarget, type: string, id: string): object {
   const ref = new (refClass(type, []))(target, id);
   return new Proxy(ref, {
     get(_ref, name) {
-      if (typeof name !== 'string' || isReserved(name)) return undefined;
+      if (typeof name !== 'string' || !mayBeCommand(name)) return undefined;
       return (input?: unknown) => target.ask(type, id, name, input);
     },
   });

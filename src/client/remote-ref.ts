@@ -3,26 +3,15 @@
  * that JavaScript itself asks objects for (`await ref` asks for `then`, `JSON.stringify` for `toJSON`).
  */
 
+import { mayBeCommand } from '../core/command-name.ts';
+
 /** Answers a call of one command. */
 export type Call = (command: string, input: unknown) => Promise<unknown>;
-
-const reserved: ReadonlySet<string> = new Set([
-  'then',
-  'catch',
-  'finally',
-  'toJSON',
-  'toString',
-  'valueOf',
-  'constructor',
-  'id',
-  'onActivate',
-  'onPassivate',
-]);
 
 export function remoteRef(call: Call): object {
   return new Proxy(Object.freeze(Object.create(null)), {
     get(_target, name) {
-      if (typeof name !== 'string' || reserved.has(name) || name.startsWith('_')) return undefined;
+      if (typeof name !== 'string' || !mayBeCommand(name)) return undefined;
       return (input?: unknown) => call(name, input);
     },
   });
