@@ -13,6 +13,8 @@ export type ActorTypeName = Branded<string, 'ActorTypeName'>;
 export type ActorId = Branded<string, 'ActorId'>;
 /** A node's name: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`. */
 export type NodeName = Branded<string, 'NodeName'>;
+/** One disk, written when it was formatted: a disk formatted anew is another store, whatever its node is called. */
+export type StoreId = Branded<string, 'StoreId'>;
 /** Identifies one command for ever, so that a retry has no second effect: 1 to 128 printable ASCII characters. */
 export type CommandId = Branded<string, 'CommandId'>;
 
