@@ -280,7 +280,10 @@ export class Activation {
     this.#mailbox = undefined;
     if (!mailbox) return;
     this.host.queued -= mailbox.length;
-    for (const envelope of mailbox) this.#answerError(envelope, error);
+    for (const envelope of mailbox) {
+      if (error.reroute === undefined) this.#answerError(envelope, error);
+      else envelope.fail(error);
+    }
   }
 
   // ---- turns ------------------------------------------------------------------------------------------------
@@ -422,9 +425,29 @@ export class Activation {
     this.outbox.add(tells);
   }
 
-  /** Answers once everything the answer rests on is committed. */
+  /**
+   * Answers without a record: once everything the answer rests on is committed, and this node is known to have been the
+   * owner after the question arrived.
+   */
   answer(envelope: Envelope, reply: unknown, error?: GreenroomError | Rejection): void {
-    if (this.lastPending) this.lastPending.hold(envelope, reply, error);
+    if (error instanceof GreenroomError && error.reroute !== undefined) envelope.fail(error);
+    else if (!this.log || this.log.confirmsAtOnce) this.#answerGated(this.lastPending, envelope, reply, error);
+    else {
+      const pending = this.lastPending;
+      this.log.confirm({
+        confirmed: () => this.#answerGated(pending, envelope, reply, error),
+        lost: () => envelope.fail(movedRefusal()),
+      });
+    }
+  }
+
+  #answerGated(
+    pending: PendingAppend | undefined,
+    envelope: Envelope,
+    reply: unknown,
+    error: GreenroomError | Rejection | undefined,
+  ): void {
+    if (pending && !pending.isSettled) pending.hold(envelope, reply, error);
     else if (error) envelope.fail(error);
     else envelope.reply(reply);
   }
@@ -460,7 +483,7 @@ export class Activation {
         new GreenroomError(
           'OUTCOME_UNKNOWN',
           `the command ran, but whether it was kept is not known: ${error.message}`,
-          { cause: error },
+          { cause: error, reroute: 'uncertain' },
         ),
       );
     }
@@ -536,6 +559,30 @@ export class Activation {
     }
   }
 
+  /** Nothing of it is left to do or to wait for, but what its outbox holds. */
+  get isBusy(): boolean {
+    return this.turn !== undefined || this.#mailbox !== undefined || this.pendingAppends > 0;
+  }
+
+  /** Its shard is served elsewhere from now on: it leaves memory as it is, and what waits here is sent after it. */
+  moveAway(): void {
+    if (this.phase === 'gone') return;
+    if (this.phase === 'recovering') this.host.recoveryAbandoned();
+    const { turn } = this;
+    this.turn = undefined;
+    this.#discardInstance();
+    this.outbox = undefined;
+    this.phase = 'gone';
+    this.host.left(this);
+    turn?.envelope?.fail(
+      this.log ? movedRefusal() : new GreenroomError('OUTCOME_UNKNOWN', 'the actor, which is in memory only, was lost'),
+    );
+    this.#failQueued(movedRefusal());
+    const whenGone = this.#whenGone;
+    this.#whenGone = undefined;
+    if (whenGone) for (const then of whenGone) then();
+  }
+
   /** The node stops for good: whoever waits here hears so. */
   abandon(): void {
     this.#failQueued(new GreenroomError('UNAVAILABLE', 'this node has stopped; the command was not executed'));
@@ -578,6 +625,14 @@ export class Activation {
     this.#fail(turn, new Error(`it ran longer than ${limit} (commandTimeout)`));
     this.host.schedule(this);
   }
+}
+
+/** Not executed here: whoever routed the command sends it to the new owner. */
+function movedRefusal(): GreenroomError {
+  return new GreenroomError('UNAVAILABLE', 'the shard moved to another owner', {
+    retryAfterMs: 100,
+    reroute: 'refused',
+  });
 }
 
 function isThenable(value: unknown): value is CommandRun {

@@ -6,7 +6,7 @@
  */
 import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
-import { GreenroomError, type Rejection } from '../core/errors.ts';
+import { GreenroomError, type Rejection, type Reroute } from '../core/errors.ts';
 import { actorHash, textHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, parseActorId, type ShardId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
@@ -15,10 +15,11 @@ import type { Random } from '../core/random.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import { Activation } from './activation.ts';
 import type { ActorClass } from './actor.ts';
-import { closesCycle } from './ask-cycle.ts';
+import { type AskTarget, askChain, askChainMax, closesCycle, closesRemoteCycle } from './ask-cycle.ts';
 import { PromiseCaller, TurnCaller } from './callers.ts';
 import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, checkFields } from './definition.ts';
+import type { Elsewhere, RoutedCommand } from './elsewhere.ts';
 import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts';
 import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
 import { IdleList, idleSince, leastRecent } from './idle-list.ts';
@@ -44,6 +45,8 @@ export interface ActorHostOptions {
   readonly shardCount: number;
   /** The log of a shard this node owns; undefined if it does not. */
   readonly shardLog: (shard: ShardId) => ShardLog | undefined;
+  /** Takes commands for actors of shards that this node does not own; without it, it owns all of them. */
+  readonly elsewhere?: Elsewhere;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -96,6 +99,8 @@ export class ActorHost implements RefTarget {
   #sweeps = 0;
   #stopReason: string | undefined;
   #isClosed = false;
+  /** Counts commands in the order in which they are sent. */
+  #order = 0;
   readonly #commitListeners = new Map<string, Set<() => void>>();
 
   constructor(options: ActorHostOptions) {
@@ -241,6 +246,15 @@ export class ActorHost implements RefTarget {
     const { commandId = '', since = -1, caller } = request;
     let envelope: Envelope | undefined;
     try {
+      if (this.#isElsewhere(request.type, request.id)) {
+        const input = this.#checkInput(request.type, request.command, request.input);
+        if (this.#stopReason !== undefined)
+          throw new GreenroomError('UNAVAILABLE', this.#stopReason, { retryAfterMs: 1_000 });
+        const deadlineMs = this.nowMs + request.timeoutMs;
+        const { type, id } = request;
+        this.#sendElsewhere({ type, id, command: request.command, input, caller, deadlineMs, commandId, since });
+        return;
+      }
       const command = this.definitionOf(request.type, request.command);
       const input = this.#checkInput(request.type, request.command, request.input);
       const fingerprint =
@@ -257,8 +271,114 @@ export class ActorHost implements RefTarget {
     }
   }
 
+  /** Whether the actor's shard is not served here now. */
+  #isElsewhere(type: string, id: string): boolean {
+    const { elsewhere } = this.#options;
+    if (!elsewhere) return false;
+    const known = (
+      type === this.#latestHome?.definition.name ? this.#latestHome : this.#types.get(type)
+    )?.activations.get(id);
+    return !elsewhere.isHere(this.shardOf(known ? known.actorHash : actorHash(type, id)));
+  }
+
+  #sendElsewhere(
+    command: Pick<RoutedCommand, 'type' | 'id' | 'command' | 'input' | 'caller' | 'deadlineMs'> &
+      Partial<RoutedCommand>,
+  ): void {
+    this.#options.elsewhere!.send({
+      kind: 'command',
+      commandId: '',
+      since: -1,
+      delivery: undefined,
+      chain: undefined,
+      reroute: undefined,
+      order: ++this.#order,
+      shard: this.shardOf(actorHash(command.type, command.id)),
+      ...command,
+    });
+  }
+
+  /** A command that another node routed here, or that waited for a shard to come here. */
+  receive(routed: RoutedCommand): void {
+    const { type, kind, input, caller, deadlineMs, commandId, since, delivery, chain, order } = routed;
+    const id = routed.id as ActorId;
+    let envelope: Envelope | undefined;
+    try {
+      const command = kind === 'delete' ? deletion : this.definitionOf(type, routed.command);
+      const isChosen = commandId !== '' && !commandId.startsWith(assignedIdPrefix);
+      const fingerprint = isChosen ? textHash(`${routed.command} ${canonicalJson(input)}`) : 0;
+      envelope = new Envelope(
+        command,
+        this.frozen(input),
+        caller,
+        deadlineMs,
+        commandId,
+        fingerprint,
+        since,
+        delivery,
+        kind,
+      );
+      envelope.chain = chain;
+      envelope.order = order;
+      const target = this.#activate(this.home(type), id);
+      if (chain && closesRemoteCycle(chain, target)) throw cycle(chain[0]!, `${type}/${id}`);
+      this.#enqueue(target, envelope);
+    } catch (error) {
+      this.#refuse(envelope ?? new Envelope(deletion, undefined, caller, 0), error);
+    }
+  }
+
+  /** A command whose shard moved away before it had an outcome. False if there is nobody to take it. */
+  rerouted(envelope: Envelope, { definition, id, actorHash: hash }: Activation, reroute: Reroute): boolean {
+    const { elsewhere } = this.#options;
+    if (!elsewhere || this.#isClosed) return false;
+    const { kind, command, input, caller, deadlineMs, commandId, since, delivery, chain, order } = envelope;
+    elsewhere.send({
+      type: definition.name,
+      id,
+      shard: this.shardOf(hash),
+      kind,
+      command: command.name,
+      input,
+      caller,
+      deadlineMs,
+      commandId: commandId as CommandId,
+      since,
+      delivery,
+      chain,
+      order: order === 0 ? ++this.#order : order,
+      reroute,
+    });
+    return true;
+  }
+
+  /** These shards are not served here any more: their actors leave memory at once, and what waits is sent after them. */
+  dropShards(shards: ReadonlySet<ShardId>): void {
+    const isDropped = ({ actorHash: hash }: Activation) => shards.has(this.shardOf(hash));
+    this.#awaitingRecovery = this.#awaitingRecovery.filter((activation) => {
+      if (!isDropped(activation)) return true;
+      this.#recovering += 1;
+      return false;
+    });
+    for (const { activations } of this.#types.values())
+      for (const activation of [...activations.values()]) if (isDropped(activation)) activation.moveAway();
+  }
+
+  /** Whether anything of these shards still runs, waits or is on its way to disk. */
+  isQuietIn(shards: ReadonlySet<ShardId>): boolean {
+    for (const { activations } of this.#types.values())
+      for (const activation of activations.values())
+        if (shards.has(this.shardOf(activation.actorHash)) && activation.isBusy) return false;
+    return true;
+  }
+
   /** Deletes an actor, in its mailbox's order. */
   sendDeletion(type: string, id: ActorId, caller: Caller, timeoutMs: number): void {
+    if (this.#isElsewhere(type, id)) {
+      const deadlineMs = this.clock.monotonicMs() + timeoutMs;
+      this.#sendElsewhere({ type, id, kind: 'delete', command: 'delete', input: undefined, caller, deadlineMs });
+      return;
+    }
     const envelope = new Envelope(
       deletion,
       undefined,
@@ -279,17 +399,16 @@ export class ActorHost implements RefTarget {
 
   /** An ask from inside a command: a child of its turn. */
   askFromTurn(turn: Turn, type: string, id: string, command: string, input: unknown): Promise<unknown> {
-    const home = this.home(type);
-    const definition = this.definitionOf(type, command);
+    const isElsewhere = this.#isElsewhere(type, id);
+    const definition = isElsewhere ? undefined : this.definitionOf(type, command);
     const checked = this.#checkInput(type, command, input);
-    const target = this.#activate(home, id as ActorId);
-    if (closesCycle(turn.activation, target)) {
-      const waiter = turn.activation;
-      throw new GreenroomError(
-        'ASK_CYCLE',
-        `${waiter.definition.name}/${waiter.id} asks ${type}/${id}, which waits for it: use tell where no answer is needed, or let one of them go first`,
-      );
-    }
+    const target: AskTarget = isElsewhere ? { key: `${type}/${id}` } : this.#activate(this.home(type), id as ActorId);
+    const waiter = turn.activation;
+    if (!('key' in target) && closesCycle(waiter, target))
+      throw cycle(`${waiter.definition.name}/${waiter.id}`, `${type}/${id}`);
+    const chain = 'key' in target ? askChain(turn) : undefined;
+    if (chain && 'key' in target && (chain.includes(target.key) || chain.length > askChainMax))
+      throw cycle(chain[0]!, target.key);
     turn.asks += 1;
     const parent = turn.envelope;
     let commandId = '';
@@ -305,15 +424,13 @@ export class ActorHost implements RefTarget {
     turn.waitingOn ??= [];
     turn.waitingOn.push(target);
     return new Promise((resolve, reject) => {
-      const envelope = new Envelope(
-        definition,
-        checked,
-        new TurnCaller(turn, target, resolve, reject),
-        deadlineMs,
-        commandId,
-        fingerprint,
-      );
-      this.#enqueue(target, envelope);
+      const caller = new TurnCaller(turn, target, resolve, reject);
+      if ('key' in target) {
+        const routed = { type, id, command, input: checked, caller, deadlineMs, commandId: commandId as CommandId };
+        this.#sendElsewhere({ ...routed, chain });
+      } else {
+        this.#enqueue(target, new Envelope(definition!, checked, caller, deadlineMs, commandId, fingerprint));
+      }
     });
   }
 
@@ -342,6 +459,8 @@ export class ActorHost implements RefTarget {
   }
 
   #enqueue(activation: Activation, envelope: Envelope): void {
+    envelope.target = activation;
+    if (envelope.order === 0) envelope.order = ++this.#order;
     if (activation.mailboxLength >= mailboxLengthMax) {
       this.#refuse(
         envelope,
@@ -387,6 +506,7 @@ export class ActorHost implements RefTarget {
     if (home.definition.memory && !log) {
       throw new GreenroomError('UNAVAILABLE', `shard ${this.shardOf(hash)} is not served here now`, {
         retryAfterMs: 100,
+        reroute: 'refused',
       });
     }
     const activation = new Activation(this, home.definition, id, hash, log);
@@ -519,8 +639,13 @@ export class ActorHost implements RefTarget {
   /** A tell from an outbox, as a command. */
   deliverTell(tell: OutgoingTell, mark: DeliveryMark, caller: Caller): void {
     try {
-      const command = this.definitionOf(tell.type, tell.command);
       const deadlineMs = this.nowMs + askTimeoutMs;
+      if (this.#isElsewhere(tell.type, tell.id)) {
+        const { type, id, command, input } = tell;
+        this.#sendElsewhere({ type, id, command, input, caller, deadlineMs, delivery: mark });
+        return;
+      }
+      const command = this.definitionOf(tell.type, tell.command);
       const envelope = new Envelope(command, this.frozen(tell.input), caller, deadlineMs, '', 0, -1, mark);
       this.#deliver(this.home(tell.type), tell.id as ActorId, envelope);
     } catch (error) {
@@ -557,6 +682,13 @@ export class ActorHost implements RefTarget {
   #passivate(activations: Iterable<Activation>): void {
     for (const activation of activations) if (activation.isIdle) activation.beginPassivation();
   }
+}
+
+function cycle(waiter: string, target: string): GreenroomError {
+  return new GreenroomError(
+    'ASK_CYCLE',
+    `${waiter} asks ${target}, which waits for it: use tell where no answer is needed, or let one of them go first`,
+  );
 }
 
 /** All actors of one type in memory. */

@@ -1,6 +1,6 @@
 /** Who waits for the answer of an ask: a promise of a caller outside, or a turn that goes on with it. */
-import type { Activation } from './activation.ts';
-import type { Caller, Envelope } from './envelope.ts';
+import type { AskTarget } from './ask-cycle.ts';
+import type { AnswerFacts, Caller } from './envelope.ts';
 import type { Turn } from './turn.ts';
 
 export class PromiseCaller implements Caller {
@@ -19,19 +19,19 @@ export class PromiseCaller implements Caller {
 }
 
 export class TurnCaller implements Caller {
-  readonly #turn: Turn;
-  readonly #target: Activation;
+  readonly turn: Turn;
+  readonly #target: AskTarget;
   readonly #resolve: (reply: unknown) => void;
   readonly #reject: (error: Error) => void;
-  constructor(turn: Turn, target: Activation, resolve: (reply: unknown) => void, reject: (error: Error) => void) {
-    this.#turn = turn;
+  constructor(turn: Turn, target: AskTarget, resolve: (reply: unknown) => void, reject: (error: Error) => void) {
+    this.turn = turn;
     this.#target = target;
     this.#resolve = resolve;
     this.#reject = reject;
   }
-  replied(reply: unknown, envelope: Envelope): void {
+  replied(reply: unknown, facts: AnswerFacts): void {
     this.#ended();
-    if (envelope.recorded) this.#turn.askCommitted = true;
+    if (facts.recorded) this.turn.askCommitted = true;
     this.#resolve(reply);
   }
   failed(error: Error): void {
@@ -39,7 +39,7 @@ export class TurnCaller implements Caller {
     this.#reject(error);
   }
   #ended(): void {
-    const open = this.#turn.waitingOn!;
+    const open = this.turn.waitingOn!;
     open.splice(open.indexOf(this.#target), 1);
   }
 }

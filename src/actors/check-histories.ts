@@ -17,7 +17,7 @@ import type { ActorIndexEntry, Journal, ListedActor, ReadResult } from '../persi
 import type { ActorDefinition, MemoryDefinition } from './definition.ts';
 import { HistoryError } from './history.ts';
 import { Recovery } from './recovery.ts';
-import type { AppendedAt, ShardLog } from './shard-log.ts';
+import type { AppendedAt, Confirmation, ShardLog } from './shard-log.ts';
 
 /** Failures that are kept word by word; more are only counted. */
 export const failuresKeptMax = 1_000;
@@ -196,6 +196,7 @@ async function unservedTypes(journal: Journal, served: ReadonlySet<string>): Pro
 class StoredShardLog implements ShardLog {
   readonly shard: ShardId;
   readonly newestTime = 0;
+  readonly confirmsAtOnce = true;
   readonly #journal: Journal;
 
   constructor(journal: Journal, shard: ShardId) {
@@ -205,6 +206,10 @@ class StoredShardLog implements ShardLog {
 
   get committed(): Position {
     return this.#journal.tail(this.shard).position;
+  }
+
+  confirm(confirmation: Confirmation): void {
+    confirmation.confirmed();
   }
 
   refusal(): { readonly code: 'UNAVAILABLE'; readonly message: string } {

@@ -1,7 +1,8 @@
 /** A command on its way to an actor, with what it takes to answer its caller exactly once. */
-import type { GreenroomError, Rejection } from '../core/errors.ts';
+import { GreenroomError, type Rejection, type Reroute } from '../core/errors.ts';
 import type { Position } from '../core/ids.ts';
 import type { TellMark } from '../persistence/codec.ts';
+import type { Activation } from './activation.ts';
 import type { CommandDefinition } from './definition.ts';
 
 /** A tell's mark with the one before it to the same receiver (see outbox.ts). */
@@ -10,10 +11,23 @@ export interface DeliveryMark extends TellMark {
   readonly previous: number;
 }
 
+/** What comes with an answer. */
+export interface AnswerFacts {
+  readonly commandId: string;
+  /** It is the recorded one of an earlier attempt. */
+  readonly replayed: boolean;
+  /** Something was recorded (so a parent that asked has to be recorded, too). */
+  readonly recorded: boolean;
+  /** Present if this command woke the actor. */
+  readonly woke: { readonly tookMs: number; readonly eventsReplayed: number } | undefined;
+}
+
 /** Whoever waits for an answer. */
 export interface Caller {
-  replied(reply: unknown, envelope: Envelope): void;
-  failed(error: GreenroomError | Rejection, envelope: Envelope): void;
+  replied(reply: unknown, facts: AnswerFacts): void;
+  failed(error: GreenroomError | Rejection, facts: AnswerFacts): void;
+  /** Present where another node routed the command here: it is told that the shard moved. */
+  moved?(reroute: Reroute, envelope: Envelope): void;
 }
 
 /** For tells from outside: nobody waits. */
@@ -37,6 +51,12 @@ export class Envelope {
   readonly deadlineMs: number;
   /** Whose tell this is. */
   readonly delivery: DeliveryMark | undefined;
+  /** Actors that wait for this command's answer, on other nodes too: `type/id`, nearest first. */
+  chain: readonly string[] | undefined = undefined;
+  /** Counts commands in the order in which they were sent, so that rerouted ones keep it. 0 until it matters. */
+  order = 0;
+  /** Whose mailbox it is in. */
+  target: Activation | undefined = undefined;
 
   /** The one behind it in its mailbox. */
   next: Envelope | undefined = undefined;
@@ -79,6 +99,14 @@ export class Envelope {
   fail(error: GreenroomError | Rejection): void {
     if (this.answered) return;
     this.answered = true;
+    const reroute = error instanceof GreenroomError ? error.reroute : undefined;
+    if (reroute !== undefined) {
+      if (this.caller.moved) {
+        this.caller.moved(reroute, this);
+        return;
+      }
+      if (this.target?.host.rerouted(this, this.target, reroute)) return;
+    }
     this.caller.failed(error, this);
   }
 }

@@ -27,6 +27,7 @@ export function outcomeOfThrow(activation: Activation, turn: Turn, error: unknow
     error = new TypeError(`the details of the rejection${wrong?.path ?? ''} ${wrong?.problem ?? 'have no code'}`);
   }
   if (error instanceof GreenroomError) {
+    if (error.reroute !== undefined) return error;
     if (passesThrough.has(error.code)) return error;
     if (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED' || error.code === 'QUARANTINED') {
       return turn.askCommitted

@@ -23,6 +23,8 @@ export class PendingAppend implements AppendOutcome {
   readonly tells: readonly OutgoingTell[] | undefined;
   readonly hasEvents: boolean;
   position: Position = 0;
+  /** Committed, or lost. */
+  isSettled = false;
   /** For snapshots and deletions: records from here back are covered, and may go once this one is committed. */
   covers: { readonly from: Position; readonly isDeletion: boolean } | undefined = undefined;
   #others: Output[] | undefined = undefined;
@@ -48,6 +50,7 @@ export class PendingAppend implements AppendOutcome {
   }
 
   committed(): void {
+    this.isSettled = true;
     this.envelope?.reply(this.reply);
     if (this.#others) {
       for (const { envelope, reply, error } of this.#others) {
@@ -59,6 +62,7 @@ export class PendingAppend implements AppendOutcome {
   }
 
   lost(error: Error): void {
+    this.isSettled = true;
     this.activation.appendLost(this, error);
   }
 

@@ -31,6 +31,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   const log = activation.log!;
   const envelope = turn.envelope!;
   const refusal = log.refusal();
+  if (refusal?.hasMoved) return moved(refusal.message);
   if (refusal) {
     return turn.askCommitted
       ? new GreenroomError('OUTCOME_UNKNOWN', `${refusal.message}; an actor it asked has recorded its part`, {
@@ -176,6 +177,7 @@ export function appendSnapshot(activation: Activation): void {
 export function appendDeletion(activation: Activation, turn: Turn): GreenroomError | undefined {
   const { memory, definition, host } = activation;
   const refusal = activation.log!.refusal();
+  if (refusal?.hasMoved) return moved(refusal.message);
   if (refusal) return new GreenroomError(refusal.code, refusal.message, { retryAfterMs: 1_000 });
   const keys = memory.keys.remembered(activation.log!.newestTime).map((entry) => withReply(activation, entry));
   const body = encodeEnvelope(activation, undefined, activation.sequenceNumber, keys);
@@ -252,6 +254,11 @@ function append(
   memory.ordinal = draft.ordinal;
   memory.previous = previousAfter({ ordinal: draft.ordinal, position: appended.position, previous: draft.previous });
   return appended;
+}
+
+/** Nothing was recorded here; the new owner runs it, and what it asked of others is not repeated. */
+function moved(message: string): GreenroomError {
+  return new GreenroomError('UNAVAILABLE', message, { retryAfterMs: 100, reroute: 'refused' });
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): GreenroomError {

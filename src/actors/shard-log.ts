@@ -22,14 +22,36 @@ export interface AppendedAt {
   readonly bytes: number;
 }
 
+/** Told once whether this owner was still the shard's owner after it was asked. */
+export interface Confirmation {
+  confirmed(): void;
+  /** It is not, or cannot say: nothing may be answered from here. */
+  lost(): void;
+}
+
+/** Why nothing can be recorded just now. */
+export interface LogRefusal {
+  readonly code: 'OVERLOADED' | 'UNAVAILABLE';
+  readonly message: string;
+  /** The shard is not served here any more: another node may take the command. */
+  readonly hasMoved?: boolean;
+}
+
 export interface ShardLog {
   readonly shard: ShardId;
   /** Everything up to here is committed. */
   readonly committed: Position;
   /** The newest record's time: no later record has an earlier one. */
   readonly newestTime: number;
-  /** Why nothing can be recorded just now (low disk, too much pending), or undefined. */
-  refusal(): { readonly code: 'OVERLOADED' | 'UNAVAILABLE'; readonly message: string } | undefined;
+  /** Why nothing can be recorded just now (low disk, too much pending, moved), or undefined. */
+  refusal(): LogRefusal | undefined;
+  /** `confirm` would confirm in the call itself: one replica, so nobody else can own the shard. */
+  readonly confirmsAtOnce: boolean;
+  /**
+   * What is answered without a record must reflect everything acknowledged before it was asked for: tells once this owner
+   * is known to have been the owner after this call.
+   */
+  confirm(confirmation: Confirmation): void;
   append(draft: RecordDraft, timeMs: number, outcome: AppendOutcome): AppendedAt;
   /** What was appended, committed or not. Synchronous. */
   read(position: Position): ReadResult;

@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts';
 import { findNotPlain, withoutUndefined } from '../core/plain-data.ts';
 import type { OutgoingTell, StoredEvent } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
+import type { AskTarget } from './ask-cycle.ts';
 import { savedEvent } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import type { InstanceBinding } from './instance-binding.ts';
@@ -30,7 +31,7 @@ export class Turn {
   /** An ask recorded something elsewhere, so this command has to be recorded, too. */
   askCommitted = false;
   /** Whose answers this turn waits for; one entry per open ask. */
-  waitingOn: Activation[] | undefined = undefined;
+  waitingOn: AskTarget[] | undefined = undefined;
   #now = -1;
 
   constructor(activation: Activation, envelope: Envelope | undefined, startedMs: number) {

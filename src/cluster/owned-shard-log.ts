@@ -4,7 +4,7 @@
  * The owner serves an epoch of its own: it promises it, writes an epoch start, and only then takes records (DESIGN
  * §6, O1–O5). With one replica the promise is its own and the quorum is itself.
  */
-import type { AppendedAt, AppendOutcome, ShardLog } from '../actors/shard-log.ts';
+import type { AppendedAt, AppendOutcome, Confirmation, ShardLog } from '../actors/shard-log.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId } from '../core/ids.ts';
 import { encodeEpochStartBody } from '../persistence/codec.ts';
 import type { ActorIndexEntry, Completion, Journal, ReadResult } from '../persistence/journal.ts';
@@ -19,6 +19,7 @@ export type NodeRefusal = () => string | undefined;
 export class OwnedShardLog implements ShardLog, Completion {
   readonly shard: ShardId;
   readonly epoch: Epoch;
+  readonly confirmsAtOnce = true;
   readonly #journal: Journal;
   readonly #nodeRefusal: NodeRefusal;
   #position: Position;
@@ -64,6 +65,10 @@ export class OwnedShardLog implements ShardLog, Completion {
       body,
     };
     this.append(start, timeMs, { committed: () => whenServing.durable(), lost: (error) => whenServing.failed(error) });
+  }
+
+  confirm(confirmation: Confirmation): void {
+    confirmation.confirmed();
   }
 
   get committed(): Position {

@@ -53,7 +53,14 @@ export interface GreenroomErrorOptions {
   /** When to try again, for `OVERLOADED`, `UNAVAILABLE` and `QUARANTINED`. */
   readonly retryAfterMs?: number;
   readonly idempotencyKey?: string;
+  readonly reroute?: Reroute;
 }
+
+/**
+ * The actor's shard moved while the command waited (`refused`: it was not executed) or while its record was on the way
+ * (`uncertain`). Whoever routed the command sends it to the new owner, with the same id; callers never see it.
+ */
+export type Reroute = 'refused' | 'uncertain';
 
 /** What a call answers when it does not answer with a reply or a {@link Rejection}. */
 export class GreenroomError extends Error {
@@ -64,6 +71,8 @@ export class GreenroomError extends Error {
   readonly retryAfterMs: number | undefined;
   /** The command's id: send it again to learn the outcome without a second effect. */
   idempotencyKey: string | undefined;
+  /** @internal */
+  readonly reroute: Reroute | undefined;
 
   constructor(code: ErrorCode, message: string, options: GreenroomErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -72,6 +81,7 @@ export class GreenroomError extends Error {
     this.issues = options.issues;
     this.retryAfterMs = options.retryAfterMs;
     this.idempotencyKey = options.idempotencyKey;
+    this.reroute = options.reroute;
   }
 
   /** The HTTP status that belongs to the code. */

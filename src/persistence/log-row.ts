@@ -2,7 +2,7 @@
 import type { Position, ShardId } from '../core/ids.ts';
 import type { ReadResult } from './journal.ts';
 import { belongsTo } from './log-rules.ts';
-import { decodeHead, verifiedBody } from './record.ts';
+import { decodeHead, type EncodedRecord, verifiedBody } from './record.ts';
 
 /** A row that must be there and is not. */
 export const missingRow: ReadResult = { type: 'damaged', problem: 'its row is missing' };
@@ -29,4 +29,10 @@ export function rowBytes(result: ReadResult): number {
     default:
       return 32;
   }
+}
+
+/** The row that a read record was decoded from, whole: its body is the end of it. */
+export function wholeRow({ head, body }: ReadResult & { type: 'record' }): EncodedRecord {
+  const start = body.byteOffset - head.headLength;
+  return { head, bytes: Buffer.from(body.buffer, start, head.headLength + body.length) };
 }

@@ -1,0 +1,49 @@
+/**
+ * Deliberate mistakes in the protocol, switched on by name in the simulator only: each must be caught by its checks
+ * (`npm run mutants`). In production none is ever set.
+ */
+export const protocolMistakes = [
+  // replica
+  'no fence on append',
+  'no fence on promise',
+  'promise same epoch to two owners',
+  'append does not raise promised',
+  'promise answered before fsync',
+  'append acknowledged before fsync',
+  'stale append truncates',
+  'previous not checked',
+  'commit taken beyond what matches',
+  'read check always fine',
+  // owner
+  'seal with one answer too few',
+  'seal takes the longest log of any epoch',
+  'resume the same epoch after restart',
+  'serve before activate',
+  'commit before activate',
+  'commit on one replica too few',
+  'own acknowledgement before own fsync',
+  'commit counts learners',
+  'no read check for queries',
+  'read check sent before the query counts',
+  'fenced owner goes on',
+  'epoch start not awaited',
+  // routing and actors
+  'retry without search',
+  'lane stays open after a refusal',
+  'retries in another order',
+  'output gate left open',
+  'remembered keys not rebuilt from the tail',
+  'tell marks forgotten',
+  // map
+  'activate of any epoch',
+  'assign without after',
+  'learner promoted before it has caught up',
+  'shrink below the seal quorum',
+] as const;
+
+export type ProtocolMistake = (typeof protocolMistakes)[number];
+
+/** Whether the mistake is made. */
+export type Mistaken = (mistake: ProtocolMistake) => boolean;
+
+export const noMistakes: Mistaken = () => false;

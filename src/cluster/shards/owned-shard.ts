@@ -1,0 +1,560 @@
+/**
+ * A shard's log on its owner, in one epoch (DESIGN §6, O1–O6). Ordinary primary-backup append whose epoch the map assigned:
+ *
+ *     sealing ─S answers─▶ copying ─▶ starting ─W hold the epoch start─▶ activating ─in the map─▶ serving
+ *        └───────────────────────────── a later epoch was seen ─────────────────────────────────▶ fenced
+ *
+ * The owner seals the set that served last, takes over the best log of those that answered, appends an epoch start,
+ * replicates until a write quorum of the *new* set holds it, has the map say so, and only then serves. A record is
+ * committed when a write quorum has fsynced it; the owner's own fsync counts like any other.
+ *
+ * Invariants: it serves only what is in every seal of this shard (I2); commit begins to advance, to be told and to be
+ * stored only after the activation; once fenced nothing is appended, answered or confirmed any more.
+ */
+import type { AppendedAt, AppendOutcome, Confirmation, LogRefusal, ShardLog } from '../../actors/shard-log.ts';
+import { assert } from '../../core/assert.ts';
+import type { ActorId, ActorTypeName, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
+import { encodeEpochStartBody } from '../../persistence/codec.ts';
+import type { ActorIndexEntry, Completion, Journal, ReadResult } from '../../persistence/journal.ts';
+import { type EncodedRecord, encodeRecord, type RecordDraft } from '../../persistence/record.ts';
+import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
+import type { Mistaken } from '../mistakes.ts';
+import { caughtUpWithin, Follower, fillBytesMax } from './follower.ts';
+import type { CheckedShard } from './read-checks.ts';
+import { placeAt, readRows } from './replicas.ts';
+import { Sealing } from './sealing.ts';
+import { encodeShardMessage, type LogPlace, type LogRow, rowPlace, type ShardMessage } from './shard-messages.ts';
+
+export type OwnerPhase = 'sealing' | 'copying' | 'starting' | 'activating' | 'serving' | 'fenced';
+
+/** What an owned shard needs of its node. */
+export interface OwnerHome {
+  readonly journal: Journal;
+  readonly storeId: StoreId;
+  readonly mistaken: Mistaken;
+  wallMs(): number;
+  isUp(peer: StoreId): boolean;
+  send(to: StoreId, message: Buffer): boolean;
+  /** Calls `flush` at the end of this turn of the event loop. */
+  flushLater(shard: OwnedShard): void;
+  /** Asks the map to activate this epoch, until it does or assigns another. */
+  activate(shard: OwnedShard): void;
+  confirm(shard: CheckedShard, confirmation: Confirmation): void;
+  /** Appends what is missing of another copy's rows, and cuts off what conflicts with them. */
+  copy(shard: ShardId, rows: readonly LogRow[]): void;
+  /** Nobody on this node may use the shard any more. */
+  fenced(shard: OwnedShard): void;
+  /** An acknowledged record would be lost: the shard stops for good, and somebody must look. */
+  alarm(shard: OwnedShard, what: string): void;
+  /** Why the node as a whole records nothing just now. */
+  refusal(): LogRefusal | undefined;
+}
+
+export interface OwnedEpoch {
+  readonly shard: ShardId;
+  readonly epoch: Epoch;
+  /** The set that serves from now on, this store included. */
+  readonly replicas: readonly StoreId[];
+  /** The set that served last; empty for a shard that never served. */
+  readonly sealed: readonly StoreId[];
+  readonly learners: readonly StoreId[];
+}
+
+/** Records a shard may have appended and not committed. Beyond: `OVERLOADED`. */
+export const uncommittedMax = 50_000;
+
+const lostError = new Error('the shard moved to another owner before the record was known to be kept');
+
+export class OwnedShard implements ShardLog, Completion, CheckedShard {
+  readonly shard: ShardId;
+  readonly epoch: Epoch;
+  readonly replicas: readonly StoreId[];
+  readonly peers: readonly StoreId[];
+  readonly peersNeeded: number;
+  phase: OwnerPhase = 'sealing';
+  readonly #home: OwnerHome;
+  readonly #clusterId: string;
+  readonly #sealing: Sealing;
+  readonly #followers = new Map<StoreId, Follower>();
+  #position: Position = 0;
+  #chain = 0;
+  #time = 0;
+  /** Durable on this store. */
+  #durable: Position = 0;
+  #committed: Position = 0;
+  #startedAt: Position = 0;
+  /** By position from `#firstUncommitted` on. */
+  #outcomes: AppendOutcome[] = [];
+  #firstOutcome = 0;
+  /** Appended in this turn, to be sent at its end; the first one's place before it. */
+  #outgoing: EncodedRecord[] = [];
+  #outgoingAfter: LogPlace = { position: 0, epoch: 0, chain: 0 };
+  readonly #scratch: Position[] = [];
+
+  constructor(home: OwnerHome, clusterId: string, owned: OwnedEpoch) {
+    this.#home = home;
+    this.#clusterId = clusterId;
+    this.shard = owned.shard;
+    this.epoch = owned.epoch;
+    this.replicas = owned.replicas;
+    this.peers = owned.replicas.filter((each) => each !== home.storeId);
+    this.peersNeeded = writeQuorum(owned.replicas.length) - 1;
+    const needed = sealQuorum(owned.sealed.length) - (home.mistaken('seal with one answer too few') ? 1 : 0);
+    this.#sealing = new Sealing(owned.sealed, owned.sealed.length === 0 ? 0 : needed, home.mistaken);
+    for (const peer of this.peers) this.#followers.set(peer, new Follower(peer, true, 1));
+    this.setLearners(owned.learners);
+  }
+
+  // ---- taking over ------------------------------------------------------------------------------------------
+
+  /** O2. This store's own promise is durable. */
+  begin(): void {
+    if (this.phase !== 'sealing') return;
+    const { journal, storeId } = this.#home;
+    const { position, epoch, chain } = journal.tail(this.shard);
+    if (this.#sealing.asks(storeId))
+      this.#sealing.answered(storeId, { position, epoch, chain }, journal.committed(this.shard));
+    for (const peer of this.#sealing.open) this.#askPromise(peer);
+    this.#lookAtSeal();
+  }
+
+  #askPromise(peer: StoreId): void {
+    if (peer !== this.#home.storeId) this.#send(peer, { type: 'promise', shard: this.shard, epoch: this.epoch });
+  }
+
+  promised(from: StoreId, tail: LogPlace, commit: Position): void {
+    if (this.phase !== 'sealing') return;
+    this.#sealing.answered(from, tail, commit);
+    this.#lookAtSeal();
+  }
+
+  #lookAtSeal(): void {
+    if (this.phase !== 'sealing' || !this.#sealing.isSealed) return;
+    const { best } = this.#sealing;
+    if (this.#sealing.commit > (best?.tail.position ?? 0)) {
+      const what = `position ${this.#sealing.commit} is committed, but the best log that answered ends at ${best?.tail.position ?? 0}`;
+      this.#home.alarm(this, what);
+      return;
+    }
+    const own = this.#home.journal.tail(this.shard);
+    if (!best || (own.position === best.tail.position && own.epoch === best.tail.epoch)) {
+      this.#start();
+      return;
+    }
+    this.phase = 'copying';
+    this.#fetch(Math.min(own.position, best.tail.position) + 1);
+  }
+
+  /** O3 */
+  #fetch(from: Position): void {
+    const { source } = this.#sealing;
+    if (source) this.#send(source, { type: 'fetch', shard: this.shard, epoch: this.epoch, from });
+  }
+
+  fetched(from: StoreId, previous: LogPlace, rows: readonly LogRow[]): void {
+    if (this.phase !== 'copying' || from !== this.#sealing.source) return;
+    const { journal } = this.#home;
+    const { tail } = this.#sealing.best!;
+    const own = placeAt(journal, this.shard, previous.position);
+    if (!own || own.epoch !== previous.epoch || own.chain !== previous.chain) {
+      this.#fetch(this.#sealing.lookFurtherBack(previous.position, journal.committed(this.shard)));
+      return;
+    }
+    this.#home.copy(this.shard, rows);
+    const { position } = journal.tail(this.shard);
+    const last = rows.length > 0 ? rowPlace(rows.at(-1)!).position : previous.position;
+    if (last < tail.position) {
+      if (rows.length > 0) this.#fetch(last + 1);
+      return;
+    }
+    // What lies beyond the best log is a suffix that nobody acknowledged.
+    if (position > tail.position) journal.truncate(this.shard, tail.position, { durable() {}, failed() {} });
+    this.#start();
+  }
+
+  #start(): void {
+    const { journal } = this.#home;
+    const { position, chain, time } = journal.tail(this.shard);
+    this.#position = position;
+    this.#durable = position;
+    this.#chain = chain;
+    this.#time = time;
+    this.#startedAt = position + 1;
+    this.phase = 'starting';
+    for (const follower of this.#followers.values()) if (this.#home.isUp(follower.storeId)) this.#probe(follower);
+    const body = encodeEpochStartBody({
+      clusterId: this.#clusterId,
+      owner: this.#home.storeId,
+      replicas: this.replicas,
+    });
+    this.append(epochStart(body), this.#home.wallMs(), { committed() {}, lost() {} });
+  }
+
+  /** O4: the map says that this epoch is active. */
+  becomeServing(): void {
+    if (this.phase !== 'activating') return;
+    this.phase = 'serving';
+    this.#advance();
+  }
+
+  get isServing(): boolean {
+    return this.phase === 'serving';
+  }
+
+  // ---- ShardLog ---------------------------------------------------------------------------------------------
+
+  get committed(): Position {
+    return this.#committed;
+  }
+
+  get newestTime(): number {
+    return this.#time;
+  }
+
+  refusal(): LogRefusal | undefined {
+    if (this.phase !== 'serving') return { code: 'UNAVAILABLE', message: 'this shard is moving', hasMoved: true };
+    if (this.#outcomes.length - this.#firstOutcome > uncommittedMax)
+      return { code: 'OVERLOADED', message: `${uncommittedMax} records wait for the replicas already` };
+    return this.#home.refusal();
+  }
+
+  append(draft: RecordDraft, timeMs: number, outcome: AppendOutcome): AppendedAt {
+    assert(this.phase !== 'fenced' || this.#home.mistaken('fenced owner goes on'), 'a fenced owner appends nothing');
+    const time = Math.max(this.#time, timeMs);
+    const position = this.#position + 1;
+    const record = encodeRecord(draft, { position, epoch: this.epoch, time, previousChain: this.#chain });
+    if (this.#followers.size > 0) {
+      if (this.#outgoing.length === 0) {
+        const epoch = this.#home.journal.tail(this.shard).epoch;
+        this.#outgoingAfter = { position: this.#position, epoch, chain: this.#chain };
+        this.#home.flushLater(this);
+      }
+      this.#outgoing.push(record);
+    }
+    this.#position = position;
+    this.#chain = record.head.chain;
+    this.#time = time;
+    this.#outcomes.push(outcome);
+    this.#home.journal.append(this.shard, record, this);
+    if (this.#home.mistaken('own acknowledgement before own fsync')) this.#durable = position;
+    return { position, time, bytes: record.bytes.length };
+  }
+
+  /** The oldest append that was not durable here yet now is (the journal completes in order). */
+  durable(): void {
+    if (this.#home.mistaken('own acknowledgement before own fsync')) {
+      this.#advance();
+      return;
+    }
+    this.#durable += 1;
+    this.#advance();
+  }
+
+  failed(): void {
+    this.becomeFenced();
+  }
+
+  read(position: Position): ReadResult {
+    return this.#home.journal.read(this.shard, position);
+  }
+
+  actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
+    return this.#home.journal.actor(this.shard, type, id);
+  }
+
+  hollow(positions: readonly Position[], completion: Completion): void {
+    this.#home.journal.hollow(this.shard, positions, completion);
+    if (this.#followers.size === 0) return;
+    const message = encodeShardMessage({ type: 'hollow', shard: this.shard, epoch: this.epoch, positions });
+    for (const { storeId } of this.#followers.values()) this.#home.send(storeId, message);
+  }
+
+  get confirmsAtOnce(): boolean {
+    return (this.peersNeeded === 0 && this.phase === 'serving') || this.#home.mistaken('no read check for queries');
+  }
+
+  confirm(confirmation: Confirmation): void {
+    if (this.phase !== 'serving') confirmation.lost();
+    else if (this.peersNeeded === 0) confirmation.confirmed();
+    else this.#home.confirm(this, confirmation);
+  }
+
+  // ---- replicating ------------------------------------------------------------------------------------------
+
+  /** Sends what this turn appended. */
+  flush(): void {
+    const rows = this.#outgoing;
+    if (rows.length === 0) return;
+    this.#outgoing = [];
+    if (this.phase === 'fenced' && !this.#home.mistaken('fenced owner goes on')) return;
+    const previous = this.#outgoingAfter;
+    const commit = this.#commitToTell;
+    let message: Buffer | undefined;
+    for (const follower of this.#followers.values()) {
+      if (follower.state !== 'streaming') {
+        this.#fill(follower);
+        continue;
+      }
+      const skipped = follower.next - previous.position - 1;
+      if (skipped >= rows.length) continue;
+      assert(
+        skipped >= 0,
+        () => `a streaming follower lacks nothing before ${previous.position}, got ${follower.next}`,
+      );
+      let bytes: Buffer;
+      if (skipped === 0) {
+        message ??= this.#encodeAppend(previous, rows, commit);
+        bytes = message;
+      } else bytes = this.#encodeAppend(rowPlace(rows[skipped - 1]!), rows.slice(skipped), commit);
+      if (!this.#home.send(follower.storeId, bytes)) {
+        this.#becomeFilling(follower);
+        continue;
+      }
+      follower.next = previous.position + rows.length + 1;
+      follower.commitTold = commit;
+    }
+  }
+
+  #encodeAppend(previous: LogPlace, rows: readonly LogRow[], commit: Position): Buffer {
+    return encodeShardMessage({ type: 'append', shard: this.shard, epoch: this.epoch, previous, commit, rows });
+  }
+
+  /** O5: nothing is told as committed before the activation. */
+  get #commitToTell(): Position {
+    return this.phase === 'serving' ? this.#committed : 0;
+  }
+
+  #probe(follower: Follower): void {
+    follower.becomeProbing(this.#position + 1);
+    this.#sendProbe(follower);
+  }
+
+  /** An append without rows: does it hold what lies before `next`? */
+  #sendProbe(follower: Follower): void {
+    for (;;) {
+      const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
+      if (previous) {
+        const commit = Math.min(this.#commitToTell, previous.position);
+        this.#home.send(follower.storeId, this.#encodeAppend(previous, [], commit));
+        return;
+      }
+      // This row is damaged here; an earlier one will do.
+      follower.next -= 1;
+    }
+  }
+
+  appended(from: StoreId, position: Position): void {
+    const follower = this.#followers.get(from);
+    if (!follower || !this.#hasStarted) return;
+    if (position > this.#position) return;
+    follower.acknowledge(position);
+    if (follower.state === 'probing' && position === follower.next - 1) this.#becomeFilling(follower);
+    else if (follower.state === 'filling') this.#fill(follower);
+    this.#advance();
+  }
+
+  mismatched(from: StoreId, at: LogPlace, tail: Position, commit: Position): void {
+    const follower = this.#followers.get(from);
+    if (!follower || !this.#hasStarted) return;
+    if (follower.state !== 'probing') {
+      this.#probe(follower);
+      return;
+    }
+    assert(
+      follower.next > 1 && !(at.position === follower.next - 1 && at.position <= commit && this.phase === 'serving'),
+      () => `shard ${this.shard}: ${from} has another committed record at ${at.position} than its owner`,
+    );
+    follower.stepBack(at, tail, commit);
+    this.#sendProbe(follower);
+  }
+
+  #becomeFilling(follower: Follower): void {
+    follower.state = 'filling';
+    this.#fill(follower);
+  }
+
+  /** Sends stored rows until it has what this turn began with; from then on it streams. */
+  #fill(follower: Follower): void {
+    if (!follower.canFill) return;
+    if (follower.next > this.#position - this.#outgoing.length) {
+      follower.state = 'streaming';
+      return;
+    }
+    follower.isReading = true;
+    void readRows(this.#home.journal, this.shard, follower.next, fillBytesMax).then((rows) => {
+      follower.isReading = false;
+      if (follower.state !== 'filling' || this.phase === 'fenced' || !rows || rows.length === 0) return;
+      if (rowPlace(rows[0]!).position !== follower.next) {
+        this.#fill(follower);
+        return;
+      }
+      const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
+      const last = rowPlace(rows.at(-1)!).position;
+      const commit = Math.min(this.#commitToTell, last);
+      if (!previous || !this.#home.send(follower.storeId, this.#encodeAppend(previous, rows, commit))) return;
+      follower.filled(last);
+      follower.commitTold = commit;
+      this.#fill(follower);
+    });
+  }
+
+  get #hasStarted(): boolean {
+    return this.phase === 'starting' || this.phase === 'activating' || this.phase === 'serving';
+  }
+
+  /** Moves the commit to the largest position that a write quorum holds. */
+  #advance(): void {
+    if (!this.#hasStarted) return;
+    const { mistaken } = this.#home;
+    const held = this.#scratch;
+    held.length = 0;
+    held.push(this.#durable);
+    for (const follower of this.#followers.values())
+      if (follower.counts || mistaken('commit counts learners')) held.push(follower.acknowledged);
+    if (held.length > 1) held.sort((a, b) => b - a);
+    const needed = this.peersNeeded + 1 - (mistaken('commit on one replica too few') && this.peersNeeded > 0 ? 1 : 0);
+    const position = held[needed - 1]!;
+    if (position < this.#startedAt - (mistaken('epoch start not awaited') ? 1 : 0)) return;
+    if (this.phase === 'starting') {
+      this.phase = 'activating';
+      this.#home.activate(this);
+      if (mistaken('serve before activate')) this.phase = 'serving';
+      if (!mistaken('commit before activate')) return;
+    }
+    if (this.phase !== 'serving' && !mistaken('commit before activate')) return;
+    if (position <= this.#committed) return;
+    const before = this.#committed;
+    this.#committed = position;
+    this.#home.journal.commit(this.shard, position);
+    const first = Math.max(before + 1, this.#startedAt);
+    for (let at = first; at <= position; at++) this.#takeOutcome()?.committed();
+  }
+
+  #takeOutcome(): AppendOutcome | undefined {
+    const outcome = this.#outcomes[this.#firstOutcome];
+    this.#firstOutcome += 1;
+    if (this.#firstOutcome >= this.#outcomes.length) {
+      this.#outcomes = [];
+      this.#firstOutcome = 0;
+    } else if (this.#firstOutcome >= 4_096) {
+      this.#outcomes.splice(0, this.#firstOutcome);
+      this.#firstOutcome = 0;
+    }
+    return outcome;
+  }
+
+  // ---- links, learners, time --------------------------------------------------------------------------------
+
+  linkUp(peer: StoreId): void {
+    if (this.phase === 'sealing' && this.#sealing.open.includes(peer)) this.#askPromise(peer);
+    const follower = this.#followers.get(peer);
+    if (follower && this.#hasStarted) this.#probe(follower);
+  }
+
+  linkDown(peer: StoreId): void {
+    this.#followers.get(peer)?.becomeDown();
+    if (this.phase === 'copying' && this.#sealing.source === peer) {
+      this.phase = 'sealing';
+      this.#sealing.forget(peer);
+      this.#lookAtSeal();
+    }
+  }
+
+  setLearners(learners: readonly StoreId[]): void {
+    for (const [storeId, { counts }] of this.#followers)
+      if (!counts && !learners.includes(storeId)) this.#followers.delete(storeId);
+    for (const storeId of learners) {
+      if (this.#followers.has(storeId) || storeId === this.#home.storeId) continue;
+      const follower = new Follower(storeId, false, 1);
+      this.#followers.set(storeId, follower);
+      if (this.#hasStarted && this.#home.isUp(storeId)) this.#probe(follower);
+    }
+  }
+
+  /** Learners that hold nearly everything. */
+  get caughtUpLearners(): readonly StoreId[] {
+    if (this.phase !== 'serving') return [];
+    return [...this.#followers.values()]
+      .filter(({ counts, state, acknowledged }) => {
+        if (counts) return false;
+        if (this.#home.mistaken('learner promoted before it has caught up')) return true;
+        return state === 'streaming' && this.#position - acknowledged <= caughtUpWithin;
+      })
+      .map(({ storeId }) => storeId);
+  }
+
+  /** Replicas, this store included, that the owner hears acknowledgements of. */
+  get replicasInReach(): number {
+    let count = 1;
+    for (const { counts, state } of this.#followers.values()) if (counts && state !== 'down') count += 1;
+    return count;
+  }
+
+  /** Tells followers of the newest commit where no append carried it, and goes on where something got stuck. */
+  sweep(): void {
+    if (this.phase === 'sealing') {
+      for (const peer of this.#sealing.open) if (this.#home.isUp(peer)) this.#askPromise(peer);
+      return;
+    }
+    if (this.phase === 'copying') {
+      const own = this.#home.journal.tail(this.shard).position;
+      this.#fetch(Math.min(own, this.#sealing.best!.tail.position) + 1);
+      return;
+    }
+    for (const follower of this.#followers.values()) {
+      if (follower.state === 'down' && this.#home.isUp(follower.storeId)) this.#probe(follower);
+      else if (follower.state === 'filling') this.#fill(follower);
+      else if (follower.state === 'streaming' && follower.commitTold < this.#committed && this.#outgoing.length === 0) {
+        const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
+        if (!previous) continue;
+        const commit = this.#commitToTell;
+        if (this.#home.send(follower.storeId, this.#encodeAppend(previous, [], commit))) follower.commitTold = commit;
+      }
+    }
+  }
+
+  /** Whether `sweep` has anything to do. */
+  get wantsSweep(): boolean {
+    if (this.phase === 'sealing' || this.phase === 'copying') return true;
+    for (const { state, commitTold } of this.#followers.values())
+      if (state !== 'streaming' || commitTold < this.#committed) return true;
+    return false;
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------------------
+
+  outdated(): void {
+    this.becomeFenced();
+  }
+
+  /** O6: what is in flight is answered as unknown; its senders find out by its id. */
+  becomeFenced(): void {
+    if (this.phase === 'fenced') return;
+    if (this.#home.mistaken('fenced owner goes on')) return;
+    this.phase = 'fenced';
+    this.#outgoing = [];
+    const lost = this.#outcomes.slice(this.#firstOutcome);
+    this.#outcomes = [];
+    this.#firstOutcome = 0;
+    for (const outcome of lost) outcome.lost(lostError);
+    this.#home.fenced(this);
+  }
+
+  #send(to: StoreId, message: ShardMessage): void {
+    this.#home.send(to, encodeShardMessage(message));
+  }
+}
+
+function epochStart(body: Buffer): RecordDraft {
+  return {
+    kind: 'epochStart',
+    type: '',
+    id: '',
+    actorHash: 0,
+    firstSequence: 0,
+    eventCount: 0,
+    ordinal: 0,
+    previous: [],
+    body,
+  };
+}

@@ -1,0 +1,297 @@
+/**
+ * All shards of one node: the copies it keeps for others, and those it owns. Follows the cluster map, hands messages to
+ * whom they concern, and gathers what many shards do at once: one flush a turn, one activation for all that began together.
+ */
+import type { Confirmation, LogRefusal } from '../../actors/shard-log.ts';
+import { assert, unreachable } from '../../core/assert.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { ShardId, StoreId } from '../../core/ids.ts';
+import type { Log } from '../../core/log.ts';
+import type { Journal } from '../../persistence/journal.ts';
+import type { ClusterMap } from '../membership/cluster-map.ts';
+import type { Mistaken } from '../mistakes.ts';
+import { type OwnedEpoch, OwnedShard, type OwnerHome } from './owned-shard.ts';
+import { type CheckedShard, ReadChecks } from './read-checks.ts';
+import { Replicas } from './replicas.ts';
+import { decodeShardMessage, type LogRow, type ShardEpoch } from './shard-messages.ts';
+
+export interface ShardsOptions {
+  readonly journal: Journal;
+  readonly storeId: StoreId;
+  readonly boot: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mistaken: Mistaken;
+  readonly send: (to: StoreId, message: Buffer) => boolean;
+  readonly isUp: (peer: StoreId) => boolean;
+  readonly refusal: () => LogRefusal | undefined;
+  /** Proposes that the map activates these epochs. */
+  readonly proposeActivation: (shards: readonly ShardEpoch[]) => void;
+  /** These serve from now on. */
+  readonly served: (shards: readonly OwnedShard[]) => void;
+  /** These were served here and are no more. */
+  readonly fenced: (shards: readonly OwnedShard[]) => void;
+}
+
+/** How often followers that got stuck, commits that nothing carried and unanswered questions are looked at. */
+export const shardSweepMs = 100;
+/** An activation that the map does not show is proposed again after this. */
+const activateAgainMs = 1_000;
+
+export class Shards implements OwnerHome {
+  readonly journal: Journal;
+  readonly storeId: StoreId;
+  readonly mistaken: Mistaken;
+  readonly #options: ShardsOptions;
+  readonly #replicas: Replicas;
+  readonly #readChecks: ReadChecks;
+  readonly #owned = new Map<ShardId, OwnedShard>();
+  readonly #toFlush = new Set<OwnedShard>();
+  readonly #activating = new Map<OwnedShard, number>();
+  #activationIsPlanned = false;
+  #fencedNow: OwnedShard[] = [];
+  #map: ClusterMap | undefined;
+  #cancelSweep: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(options: ShardsOptions) {
+    this.#options = options;
+    this.journal = options.journal;
+    this.storeId = options.storeId;
+    this.mistaken = options.mistaken;
+    this.#replicas = new Replicas({
+      journal: options.journal,
+      send: options.send,
+      mistaken: options.mistaken,
+      promised: (shard, epoch) => {
+        const owned = this.#owned.get(shard);
+        if (owned && owned.epoch < epoch) owned.becomeFenced();
+      },
+    });
+    this.#readChecks = new ReadChecks({
+      send: options.send,
+      defer: (task) => options.clock.defer(task),
+      nowMs: () => options.clock.monotonicMs(),
+    });
+  }
+
+  start(): void {
+    const { clock } = this.#options;
+    this.#cancelSweep = clock.schedule(shardSweepMs, () => {
+      this.#sweep();
+      if (!this.#isClosed) this.start();
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelSweep?.();
+    for (const owned of this.#owned.values()) owned.becomeFenced();
+    this.#tellFenced();
+  }
+
+  /** The shard's log if this node serves it. */
+  served(shard: ShardId): OwnedShard | undefined {
+    const owned = this.#owned.get(shard);
+    return owned?.isServing ? owned : undefined;
+  }
+
+  owned(shard: ShardId): OwnedShard | undefined {
+    return this.#owned.get(shard);
+  }
+
+  get allOwned(): Iterable<OwnedShard> {
+    return this.#owned.values();
+  }
+
+  // ---- the map ----------------------------------------------------------------------------------------------
+
+  applyMap(map: ClusterMap): void {
+    const before = this.#map;
+    this.#map = map;
+    const began: OwnedShard[] = [];
+    const serving: OwnedShard[] = [];
+    map.shards.forEach((placement, shard) => {
+      if (placement === before?.shards[shard]) return;
+      const { assigned, active, learners } = placement;
+      let owned = this.#owned.get(shard);
+      if (owned && owned.epoch < assigned.epoch) {
+        owned.becomeFenced();
+        owned = this.#owned.get(shard);
+      }
+      const isMine = assigned.owner === this.storeId && assigned.boot === this.#options.boot;
+      if (!owned && isMine && assigned.epoch > active.epoch) {
+        const fresh = this.#begin({
+          shard,
+          epoch: assigned.epoch,
+          replicas: assigned.replicas,
+          sealed: active.replicas,
+          learners,
+        });
+        if (fresh) began.push(fresh);
+        return;
+      }
+      if (!owned || owned.epoch !== assigned.epoch) return;
+      owned.setLearners(learners);
+      if (active.epoch === owned.epoch && owned.phase === 'activating') {
+        this.#activating.delete(owned);
+        owned.becomeServing();
+        serving.push(owned);
+      }
+    });
+    if (serving.length > 0) this.#options.served(serving);
+    if (began.length > 0) this.#options.log.debug('begins new epochs', { shards: began.length });
+  }
+
+  /** O1: only with its own promise, which no earlier life of this store can have given for this epoch. */
+  #begin(epoch: OwnedEpoch): OwnedShard | undefined {
+    const owned = new OwnedShard(this, this.#map!.clusterId, epoch);
+    const resumes = this.mistaken('resume the same epoch after restart');
+    if (this.#replicas.promisedEpoch(epoch.shard) >= epoch.epoch && !resumes) return undefined;
+    this.#owned.set(epoch.shard, owned);
+    const isPromised = this.#replicas.promise(epoch.shard, epoch.epoch, this.storeId, () => owned.begin());
+    assert(isPromised || resumes, 'an epoch above the promised one can be promised');
+    return owned;
+  }
+
+  // ---- messages and links -----------------------------------------------------------------------------------
+
+  /** @throws MalformedMessage */
+  receive(from: StoreId, bytes: Buffer): void {
+    const message = decodeShardMessage(bytes);
+    if (message.type === 'readCheck') {
+      this.#replicas.receiveReadCheck(from, message);
+      return;
+    }
+    if (message.type === 'readChecked') {
+      this.#readChecks.answered(from, message.round, message.refused);
+      return;
+    }
+    const { shard, epoch } = message;
+    if (!this.#map || shard >= this.#map.shardCount) return;
+    const owned = this.#owned.get(shard);
+    const asOwner = owned?.epoch === epoch ? owned : undefined;
+    switch (message.type) {
+      case 'append':
+        this.#replicas.receiveAppend(from, message);
+        return;
+      case 'promise':
+        this.#replicas.receivePromise(from, message);
+        return;
+      case 'fetch':
+        void this.#replicas.receiveFetch(from, message);
+        return;
+      case 'hollow':
+        this.#replicas.receiveHollow(message);
+        return;
+      case 'appended':
+        asOwner?.appended(from, message.position);
+        return;
+      case 'mismatch':
+        asOwner?.mismatched(from, message.at, message.tail, message.commit);
+        return;
+      case 'promised':
+        asOwner?.promised(from, message.tail, message.commit);
+        return;
+      case 'fetched':
+        asOwner?.fetched(from, message.previous, message.rows);
+        return;
+      case 'refused':
+        if (message.promised > epoch) asOwner?.becomeFenced();
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  linkUp(peer: StoreId): void {
+    for (const owned of this.#owned.values()) owned.linkUp(peer);
+    this.#readChecks.sweep();
+  }
+
+  linkDown(peer: StoreId): void {
+    for (const owned of this.#owned.values()) owned.linkDown(peer);
+  }
+
+  // ---- OwnerHome --------------------------------------------------------------------------------------------
+
+  wallMs(): number {
+    return this.#options.clock.wallMs();
+  }
+
+  isUp(peer: StoreId): boolean {
+    return this.#options.isUp(peer);
+  }
+
+  send(to: StoreId, message: Buffer): boolean {
+    return this.#options.send(to, message);
+  }
+
+  flushLater(shard: OwnedShard): void {
+    if (this.#toFlush.size === 0)
+      this.#options.clock.defer(() => {
+        const shards = [...this.#toFlush];
+        this.#toFlush.clear();
+        for (const each of shards) each.flush();
+      });
+    this.#toFlush.add(shard);
+  }
+
+  activate(shard: OwnedShard): void {
+    this.#activating.set(shard, Number.NEGATIVE_INFINITY);
+    if (this.#activationIsPlanned) return;
+    this.#activationIsPlanned = true;
+    this.#options.clock.defer(() => {
+      this.#activationIsPlanned = false;
+      this.#proposeActivations();
+    });
+  }
+
+  #proposeActivations(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const due: OwnedShard[] = [];
+    for (const [owned, proposedMs] of this.#activating) {
+      if (owned.phase === 'fenced') this.#activating.delete(owned);
+      else if (nowMs - proposedMs >= activateAgainMs) due.push(owned);
+    }
+    if (due.length === 0) return;
+    for (const owned of due) this.#activating.set(owned, nowMs);
+    this.#options.proposeActivation(due.map(({ shard, epoch }) => ({ shard, epoch })));
+  }
+
+  confirm(shard: CheckedShard, confirmation: Confirmation): void {
+    this.#readChecks.add(shard, confirmation);
+  }
+
+  copy(shard: ShardId, rows: readonly LogRow[]): void {
+    this.#replicas.copy(shard, rows);
+  }
+
+  fenced(shard: OwnedShard): void {
+    if (this.#owned.get(shard.shard) === shard) this.#owned.delete(shard.shard);
+    this.#activating.delete(shard);
+    this.#readChecks.drop(shard);
+    if (this.#fencedNow.length === 0 && !this.#isClosed) this.#options.clock.defer(() => this.#tellFenced());
+    this.#fencedNow.push(shard);
+  }
+
+  #tellFenced(): void {
+    const shards = this.#fencedNow;
+    this.#fencedNow = [];
+    if (shards.length > 0) this.#options.fenced(shards);
+  }
+
+  alarm({ shard, epoch }: OwnedShard, what: string): void {
+    this.#options.log.error('a shard stops: acknowledged records would be lost', { shard, epoch, what });
+  }
+
+  refusal(): LogRefusal | undefined {
+    return this.#options.refusal();
+  }
+
+  #sweep(): void {
+    for (const owned of this.#owned.values()) if (owned.wantsSweep) owned.sweep();
+    this.#readChecks.sweep();
+    this.#proposeActivations();
+  }
+}
