@@ -42,6 +42,8 @@ export interface OwnerHome {
   confirm(shard: CheckedShard, confirmation: Confirmation): void;
   /** Appends what is missing of another copy's rows, and cuts off what conflicts with them. */
   copy(shard: ShardId, rows: readonly LogRow[]): void;
+  /** It serves no more, from this moment on; what it has in flight is told next. */
+  fencing(shard: OwnedShard): void;
   /** Nobody on this node may use the shard any more. */
   fenced(shard: OwnedShard): void;
   /** An acknowledged record would be lost: the shard stops for good, and somebody must look. */
@@ -531,6 +533,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
   becomeFenced(): void {
     if (this.phase === 'fenced') return;
     if (this.#home.mistaken('fenced owner goes on')) return;
+    if (this.phase === 'serving') this.#home.fencing(this);
     this.phase = 'fenced';
     this.#outgoing = [];
     const lost = this.#outcomes.slice(this.#firstOutcome);

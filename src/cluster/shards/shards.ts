@@ -29,6 +29,8 @@ export interface ShardsOptions {
   readonly proposeActivation: (shards: readonly ShardEpoch[]) => void;
   /** These serve from now on. */
   readonly served: (shards: readonly OwnedShard[]) => void;
+  /** Serves no more, from this moment on; what it has in flight is told next. */
+  readonly fencing: (shard: OwnedShard) => void;
   /** These were served here and are no more. */
   readonly fenced: (shards: readonly OwnedShard[]) => void;
 }
@@ -265,6 +267,10 @@ export class Shards implements OwnerHome {
 
   copy(shard: ShardId, rows: readonly LogRow[]): void {
     this.#replicas.copy(shard, rows);
+  }
+
+  fencing(shard: OwnedShard): void {
+    this.#options.fencing(shard);
   }
 
   fenced(shard: OwnedShard): void {

@@ -1,0 +1,99 @@
+/**
+ * Questions from node to node: inspection, history, listing. A question changes nothing, so one whose answer is lost, or
+ * whose shard moved, is simply asked again, until its deadline.
+ */
+import type { Clock } from '../../core/clock.ts';
+import { GreenroomError } from '../../core/errors.ts';
+import type { StoreId } from '../../core/ids.ts';
+import { type CommandMessage, encodeCommandMessage, errorFromWire, errorToWire } from './command-messages.ts';
+
+/** Answers a question on this node. */
+export type QueryHandler = (name: string, input: unknown, timeoutMs: number) => Promise<unknown>;
+
+export interface QueriesOptions {
+  readonly clock: Clock;
+  readonly send: (to: StoreId, message: Buffer) => boolean;
+  readonly answer: QueryHandler;
+}
+
+interface Asked {
+  readonly to: StoreId;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly cancel: () => void;
+}
+
+/** Open questions of one node. Beyond: `OVERLOADED`. */
+const openMax = 10_000;
+
+export class Queries {
+  readonly #options: QueriesOptions;
+  readonly #asked = new Map<number, Asked>();
+  #lastNumber = 0;
+
+  constructor(options: QueriesOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with `reroute` set where another node, or the same one later, may answer. */
+  ask(to: StoreId, name: string, input: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.#asked.size >= openMax)
+      return Promise.reject(
+        new GreenroomError('OVERLOADED', `${openMax} questions are open on this node already`, { retryAfterMs: 500 }),
+      );
+    return new Promise((resolve, reject) => {
+      const number = ++this.#lastNumber;
+      const cancel = this.#options.clock.schedule(timeoutMs, () => {
+        this.#asked.delete(number);
+        reject(lost('it did not answer in time'));
+      });
+      this.#asked.set(number, { to, resolve, reject, cancel });
+      if (this.#options.send(to, encodeCommandMessage({ type: 'query', number, name, input, timeoutMs }))) return;
+      this.#take(number);
+      reject(lost('no way leads there'));
+    });
+  }
+
+  received(from: StoreId, message: CommandMessage & { type: 'query' | 'result' | 'queryFailed' }): void {
+    const { number } = message;
+    if (message.type === 'query') {
+      const send = (answer: CommandMessage) => void this.#options.send(from, encodeCommandMessage(answer));
+      this.#options.answer(message.name, message.input, message.timeoutMs).then(
+        (result) => send({ type: 'result', number, result }),
+        (error: unknown) => {
+          const reroute = error instanceof GreenroomError ? error.reroute : undefined;
+          send({ type: 'queryFailed', number, error: errorToWire(error), reroute });
+        },
+      );
+      return;
+    }
+    const asked = this.#take(number);
+    if (!asked) return;
+    if (message.type === 'result') asked.resolve(message.result);
+    else if (message.reroute !== undefined) asked.reject(lost('the shard moved'));
+    else asked.reject(errorFromWire(message.error));
+  }
+
+  linkDown(peer: StoreId): void {
+    for (const [number, { to, reject }] of this.#asked) {
+      if (to !== peer) continue;
+      this.#take(number);
+      reject(lost('the way there broke'));
+    }
+  }
+
+  #take(number: number): Asked | undefined {
+    const asked = this.#asked.get(number);
+    if (!asked) return undefined;
+    this.#asked.delete(number);
+    asked.cancel();
+    return asked;
+  }
+}
+
+function lost(why: string): GreenroomError {
+  return new GreenroomError('UNAVAILABLE', `the node that knows could not be asked: ${why}`, {
+    retryAfterMs: 200,
+    reroute: 'refused',
+  });
+}

@@ -1,0 +1,452 @@
+/**
+ * The router of one node: brings commands to the owner of their shard, wherever it is, and tries again by itself, with the
+ * same id, while a shard moves. Callers see a pause instead of an error.
+ *
+ * Order (P6) is kept by lanes. A lane leads from this node to one owner, for one shard. Its commands are admitted in the
+ * order sent; once the owner has turned one away, it turns away all that follow on that lane. The router then waits until
+ * everything on the lane is answered or turned away, and sends what came back, in the old order, on a new lane.
+ *
+ * Exactly once (P4): opening a lane tells a committed position of the shard, known before the first attempt; a later
+ * attempt says so, and the owner looks whether the command was recorded since.
+ *
+ * Bounded (P9): commands in the router's hands; what comes beyond is `OVERLOADED`.
+ */
+import type { Elsewhere, RoutedCommand } from '../../actors/elsewhere.ts';
+import type { AnswerFacts } from '../../actors/envelope.ts';
+import type { Clock } from '../../core/clock.ts';
+import { GreenroomError, type Rejection } from '../../core/errors.ts';
+import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
+import type { ClusterMap } from '../membership/cluster-map.ts';
+import type { Mistaken } from '../mistakes.ts';
+import { type CommandMessage, encodeCommandMessage, errorFromWire } from './command-messages.ts';
+
+export interface RouterOptions {
+  readonly storeId: StoreId;
+  readonly clock: Clock;
+  readonly mistaken: Mistaken;
+  /** False if nothing was sent. */
+  readonly send: (to: StoreId, message: Buffer) => boolean;
+  /** Both directions work. */
+  readonly isUp: (peer: StoreId) => boolean;
+  /** The life of the peer that the link leads to. */
+  readonly bootOf: (peer: StoreId) => number;
+  /** Into this node's own mailboxes. */
+  readonly receive: (command: RoutedCommand) => void;
+  readonly nextCommandId: () => string;
+}
+
+/** A command in the router's hands. */
+interface Pending {
+  readonly number: number;
+  readonly command: RoutedCommand;
+  commandId: string;
+  /** A position of the shard known before the first attempt; −1: it was not tried. */
+  since: Position;
+  /** It may have been executed. */
+  isUncertain: boolean;
+  attempts: number;
+  /** Owners whose link broke with it on its way. */
+  readonly lostWith: { readonly storeId: StoreId; readonly boot: number }[];
+}
+
+interface Route {
+  readonly shard: ShardId;
+  owner: StoreId | undefined;
+  epoch: Epoch;
+  lane: number;
+  state:
+    | 'here'
+    /** Nobody serves the shard, or no way leads there. */
+    | 'closed'
+    | 'opening'
+    | 'open'
+    /** One was turned away: the others' answers are awaited. */
+    | 'closing';
+  /** A committed position. */
+  known: Position;
+  readonly sent: Map<number, Pending>;
+  waiting: Pending[];
+  openedAtMs: number;
+}
+
+/** Commands in the router's hands. Beyond: `OVERLOADED`. */
+export const routedMax = 200_000;
+/** Owners whose process may die with one command on its way. Then its outcome is unknown, and it is not tried again. */
+export const ownersLostMax = 2;
+/** How much longer than a command's deadline its owner's answer is awaited. */
+const answerGraceMs = 250;
+const sweepEveryMs = 50;
+const openAgainMs = 500;
+
+export class Router implements Elsewhere {
+  readonly #options: RouterOptions;
+  readonly #routes = new Map<ShardId, Route>();
+  readonly #busy = new Set<Route>();
+  #map: ClusterMap | undefined;
+  #lastNumber = 0;
+  #lastLane = 0;
+  #held = 0;
+  #cancelSweep: (() => void) | undefined;
+  #failure: string | undefined;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#cancelSweep = this.#options.clock.schedule(sweepEveryMs, () => {
+      this.#sweep();
+      if (this.#cancelSweep) this.start();
+    });
+  }
+
+  /** Everyone who waits hears so; nothing is routed any more. */
+  close(reason: string): void {
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    this.#failure = reason;
+    for (const route of this.#busy) {
+      for (const pending of [...route.sent.values(), ...route.waiting]) this.#giveUp(pending, reason);
+      route.sent.clear();
+      route.waiting = [];
+    }
+    this.#busy.clear();
+  }
+
+  /** Commands in its hands. */
+  get length(): number {
+    return this.#held;
+  }
+
+  // ---- commands in ------------------------------------------------------------------------------------------
+
+  isHere(shard: ShardId): boolean {
+    return this.#routes.get(shard)?.state === 'here';
+  }
+
+  send(command: RoutedCommand): void {
+    const { reroute } = command;
+    const pending: Pending = {
+      number: ++this.#lastNumber,
+      command,
+      commandId: command.commandId,
+      since: command.since,
+      isUncertain: reroute === 'uncertain',
+      attempts: reroute === undefined ? 0 : 1,
+      lostWith: [],
+    };
+    this.#held += 1;
+    if (this.#failure !== undefined) {
+      this.#giveUp(pending, this.#failure);
+      return;
+    }
+    if (this.#held > routedMax) {
+      this.#fail(
+        pending,
+        pending.isUncertain
+          ? unknown(`${routedMax} commands are on their way from this node already`)
+          : new GreenroomError('OVERLOADED', `${routedMax} commands are on their way from this node already`, {
+              retryAfterMs: 500,
+            }),
+      );
+      return;
+    }
+    const route = this.#route(command.shard);
+    // It was tried here: the shard's own log tells what was known before.
+    if (reroute !== undefined && pending.since < 0) pending.since = route.known;
+    if (route.state === 'open' && route.waiting.length === 0) this.#transmit(route, pending);
+    else {
+      route.waiting.push(pending);
+      this.#busy.add(route);
+      if (route.state === 'here') this.#flush(route);
+      else if (route.state === 'closed') this.#open(route);
+    }
+  }
+
+  #route(shard: ShardId): Route {
+    let route = this.#routes.get(shard);
+    if (!route) {
+      route = {
+        shard,
+        owner: undefined,
+        epoch: 0,
+        lane: 0,
+        state: 'closed',
+        known: 0,
+        sent: new Map(),
+        waiting: [],
+        openedAtMs: 0,
+      };
+      this.#routes.set(shard, route);
+      this.#look(route);
+    }
+    return route;
+  }
+
+  // ---- where shards are -------------------------------------------------------------------------------------
+
+  applyMap(map: ClusterMap): void {
+    const before = this.#map;
+    this.#map = map;
+    for (const route of this.#routes.values())
+      if (before?.shards[route.shard] !== map.shards[route.shard]) this.#look(route);
+  }
+
+  /** This node serves the shard from now on; `committed` is where its log is. */
+  becomeHere(shard: ShardId, epoch: Epoch, committed: Position): void {
+    const route = this.#route(shard);
+    this.#takeBack(route);
+    route.owner = this.#options.storeId;
+    route.epoch = epoch;
+    route.known = Math.max(route.known, committed);
+    route.state = 'here';
+    this.#flush(route);
+  }
+
+  /** This node admits nothing for the shard any more. `committed`: how far its log is known to be. */
+  noLongerHere(shard: ShardId, committed: Position): void {
+    const route = this.#route(shard);
+    if (route.state !== 'here') return;
+    route.known = Math.max(route.known, committed);
+    route.state = 'closed';
+    this.#look(route);
+  }
+
+  /** Follows the map: to a new owner, or into waiting. */
+  #look(route: Route): void {
+    const placement = this.#map?.shards[route.shard];
+    if (!placement || route.state === 'here') return;
+    const { assigned, active } = placement;
+    const isServed = active.epoch === assigned.epoch;
+    if (isServed && active.epoch !== route.epoch) {
+      // The one before is fenced: what it did not answer is found out by its successor.
+      this.#takeBack(route);
+      route.epoch = active.epoch;
+      route.owner = assigned.owner;
+      route.state = 'closed';
+    }
+    if (route.state === 'closed') this.#open(route);
+  }
+
+  /** Everything on the lane is to be sent again. */
+  #takeBack(route: Route): void {
+    for (const pending of route.sent.values()) {
+      pending.isUncertain = true;
+      route.waiting.push(pending);
+    }
+    route.sent.clear();
+    if (route.waiting.length > 0) this.#busy.add(route);
+  }
+
+  #open(route: Route): void {
+    const { owner } = route;
+    if (owner === undefined || owner === this.#options.storeId || route.waiting.length === 0) return;
+    if (!this.#options.isUp(owner)) return;
+    route.lane = ++this.#lastLane;
+    route.openedAtMs = this.#options.clock.monotonicMs();
+    const message = encodeCommandMessage({ type: 'open', shard: route.shard, lane: route.lane, epoch: route.epoch });
+    if (this.#options.send(owner, message)) route.state = 'opening';
+  }
+
+  #flush(route: Route): void {
+    const { waiting } = route;
+    if (waiting.length === 0) return;
+    route.waiting = [];
+    if (!this.#options.mistaken('retries in another order')) waiting.sort((a, b) => a.command.order - b.command.order);
+    else waiting.reverse();
+    for (const pending of waiting) {
+      if (route.state === 'open') this.#transmit(route, pending);
+      else if (route.state === 'here') this.#runHere(route, pending);
+      else route.waiting.push(pending);
+    }
+    if (route.sent.size === 0 && route.waiting.length === 0) this.#busy.delete(route);
+  }
+
+  /** Into this node's own mailboxes: from there on it is the host's, and comes back only if the shard moves again. */
+  #runHere(route: Route, pending: Pending): void {
+    if (this.#hasKilled(pending)) return;
+    this.#held -= 1;
+    const { command } = pending;
+    this.#options.receive({
+      ...command,
+      commandId: pending.commandId as RoutedCommand['commandId'],
+      since: this.#sinceOf(route, pending),
+      reroute: undefined,
+    });
+  }
+
+  #transmit(route: Route, pending: Pending): void {
+    if (this.#hasKilled(pending)) return;
+    const { command } = pending;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (pending.commandId === '' && command.delivery === undefined) pending.commandId = this.#options.nextCommandId();
+    const since = this.#sinceOf(route, pending);
+    const { delivery } = command;
+    const message = encodeCommandMessage({
+      type: 'command',
+      shard: route.shard,
+      lane: route.lane,
+      number: pending.number,
+      actorType: command.type,
+      id: command.id,
+      kind: command.kind === 'delete' ? 'delete' : 'command',
+      command: command.command,
+      input: command.input,
+      timeoutMs: Math.max(0, Math.ceil(command.deadlineMs - nowMs)),
+      commandId: pending.commandId,
+      since,
+      delivery: delivery && [delivery.senderType, delivery.senderId, delivery.number, delivery.previous],
+      chain: command.chain,
+    });
+    this.#busy.add(route);
+    if (!this.#options.send(route.owner!, message)) {
+      route.waiting.push(pending);
+      if (route.state === 'open') route.state = route.sent.size > 0 ? 'closing' : 'closed';
+      return;
+    }
+    pending.attempts += 1;
+    route.sent.set(pending.number, pending);
+  }
+
+  /** For a first attempt nothing has to be searched; for a later one, from what was known before the first. */
+  #sinceOf(route: Route, pending: Pending): Position {
+    if (pending.attempts > 0 || pending.isUncertain)
+      return this.#options.mistaken('retry without search') ? -1 : Math.max(0, pending.since);
+    const given = pending.command.since;
+    if (given < 0) pending.since = route.known;
+    return given;
+  }
+
+  /** A command with which one owner after another dies is not tried for ever. */
+  #hasKilled(pending: Pending): boolean {
+    if (pending.lostWith.length < ownersLostMax) return false;
+    const lives = new Set<string>();
+    for (const { storeId, boot } of pending.lostWith) {
+      const member = this.#map?.members.get(storeId);
+      const isGone = !member || member.boot > boot || member.status === 'down' || member.status === 'removed';
+      if (isGone) lives.add(`${storeId}/${boot}`);
+    }
+    if (lives.size < ownersLostMax) return false;
+    this.#fail(pending, unknown(`${lives.size} nodes died while they ran this command; it is not tried again`));
+    return true;
+  }
+
+  // ---- answers ----------------------------------------------------------------------------------------------
+
+  received(from: StoreId, message: CommandMessage): void {
+    switch (message.type) {
+      case 'opened': {
+        const route = this.#routes.get(message.shard);
+        if (!route || route.lane !== message.lane || route.owner !== from || route.state !== 'opening') return;
+        route.known = Math.max(route.known, message.position);
+        route.state = 'open';
+        this.#flush(route);
+        return;
+      }
+      case 'notOpen': {
+        const route = this.#routes.get(message.shard);
+        if (route && route.lane === message.lane && route.state === 'opening') route.state = 'closed';
+        return;
+      }
+      case 'reply':
+      case 'failure':
+      case 'moved':
+        this.#answered(message);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #answered(message: CommandMessage & { type: 'reply' | 'failure' | 'moved' }): void {
+    const route = this.#routes.get(message.shard);
+    const pending = route?.sent.get(message.number);
+    if (!route || !pending) return;
+    route.sent.delete(message.number);
+    if (message.type === 'moved') {
+      pending.commandId = message.commandId || pending.commandId;
+      if (message.reroute === 'uncertain') pending.isUncertain = true;
+      route.waiting.push(pending);
+      if (route.state === 'open' && !this.#options.mistaken('lane stays open after a refusal')) route.state = 'closing';
+    } else {
+      this.#held -= 1;
+      const facts: AnswerFacts = {
+        commandId: message.commandId,
+        recorded: message.recorded,
+        replayed: message.type === 'reply' && message.replayed,
+        woke:
+          message.type === 'reply' && message.woke
+            ? { tookMs: message.woke[0], eventsReplayed: message.woke[1] }
+            : undefined,
+      };
+      if (message.type === 'reply') {
+        route.known = Math.max(route.known, message.position);
+        pending.command.caller.replied(message.reply, facts);
+      } else pending.command.caller.failed(errorFromWire(message.error), facts);
+    }
+    if (route.sent.size > 0) return;
+    if (route.state === 'closing') route.state = 'closed';
+    if (route.waiting.length === 0) this.#busy.delete(route);
+    else if (this.#options.mistaken('lane stays open after a refusal') && route.state === 'open') this.#flush(route);
+  }
+
+  // ---- links and time ---------------------------------------------------------------------------------------
+
+  /** A way to the peer, or back from it, broke. */
+  linkDown(peer: StoreId): void {
+    const boot = this.#options.bootOf(peer);
+    for (const route of this.#routes.values()) {
+      if (route.owner !== peer || route.state === 'here') continue;
+      for (const pending of route.sent.values()) pending.lostWith.push({ storeId: peer, boot });
+      this.#takeBack(route);
+      route.state = 'closed';
+    }
+  }
+
+  linkUp(peer: StoreId): void {
+    for (const route of this.#busy) if (route.owner === peer && route.state === 'closed') this.#open(route);
+  }
+
+  #sweep(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const route of this.#busy) {
+      route.waiting = route.waiting.filter((pending) => {
+        if (nowMs < pending.command.deadlineMs) return true;
+        this.#giveUp(pending, 'the shard had no owner in reach until the deadline');
+        return false;
+      });
+      for (const pending of route.sent.values()) {
+        if (nowMs < pending.command.deadlineMs + answerGraceMs) continue;
+        route.sent.delete(pending.number);
+        this.#fail(pending, unknown('its owner did not answer until the deadline'));
+      }
+      if (route.state === 'closing' && route.sent.size === 0) route.state = 'closed';
+      if (route.state === 'opening' && nowMs - route.openedAtMs > openAgainMs) route.state = 'closed';
+      if (route.waiting.length === 0 && route.sent.size === 0) this.#busy.delete(route);
+      else if (route.state === 'closed') this.#open(route);
+    }
+  }
+
+  #giveUp(pending: Pending, reason: string): void {
+    this.#fail(
+      pending,
+      pending.isUncertain
+        ? unknown(reason)
+        : new GreenroomError('UNAVAILABLE', `${reason}; the command was not executed`, { retryAfterMs: 500 }),
+    );
+  }
+
+  #fail(pending: Pending, error: GreenroomError | Rejection): void {
+    this.#held -= 1;
+    pending.command.caller.failed(error, {
+      commandId: pending.commandId,
+      replayed: false,
+      recorded: false,
+      woke: undefined,
+    });
+  }
+}
+
+function unknown(reason: string): GreenroomError {
+  return new GreenroomError('OUTCOME_UNKNOWN', `it is not known whether the command was executed: ${reason}`);
+}
