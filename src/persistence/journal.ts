@@ -115,6 +115,8 @@ export interface Journal {
   readonly status: JournalStatus;
   /** @throws AssertionFailure before `open` */
   readonly identity: StoreIdentity;
+  /** This start's number, see {@link OpenReport}; 0 before `open`. */
+  readonly boot: number;
   /** Bytes added and not yet durable: what backpressure looks at. */
   readonly pendingBytes: number;
 

@@ -83,6 +83,7 @@ export class LevelJournal implements Journal {
   readonly #defer: (task: () => void) => void;
   readonly #failureListeners: ((error: Error) => void)[] = [];
   #status: JournalStatus = 'closed';
+  #boot = 0;
   #isOpening = false;
   #closing: Promise<void> | undefined;
   #store!: OpenedStore;
@@ -114,6 +115,10 @@ export class LevelJournal implements Journal {
   get identity(): StoreIdentity {
     assert(this.#identity, 'the journal has been opened');
     return this.#identity;
+  }
+
+  get boot(): number {
+    return this.#boot;
   }
 
   get pendingBytes(): number {
@@ -155,6 +160,7 @@ export class LevelJournal implements Journal {
     this.#identity = loaded.identity;
     this.#status = 'open';
     const boot = loaded.boot + 1;
+    this.#boot = boot;
     try {
       await this.#keepBoot(boot);
     } catch (error) {

@@ -65,6 +65,7 @@ export class MemoryJournal implements Journal {
   readonly #controls = new Map<string, Buffer>();
   readonly #failureListeners: ((error: Error) => void)[] = [];
   #status: JournalStatus = 'closed';
+  #boot = 0;
   #opened = false;
   #crashed = false;
   #failure: Error | undefined;
@@ -85,6 +86,10 @@ export class MemoryJournal implements Journal {
   get identity(): StoreIdentity {
     assert(this.#opened, 'the journal has been opened');
     return this.#options.identity;
+  }
+
+  get boot(): number {
+    return this.#opened ? this.#boot : 0;
   }
 
   get pendingBytes(): number {
@@ -114,6 +119,7 @@ export class MemoryJournal implements Journal {
       throw new JournalError('STORE_DAMAGED', `${disk.lostBatches} synced batches are missing; rebuild the store`);
     disk.identity = identity;
     disk.boot += 1;
+    this.#boot = disk.boot;
     this.#opened = true;
     this.#status = 'open';
     let recordsReplayed = 0;

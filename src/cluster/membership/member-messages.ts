@@ -7,8 +7,7 @@ import type { Epoch, NodeName, ShardId, StoreId } from '../../core/ids.ts';
 import { MalformedMessage } from '../shards/shard-messages.ts';
 import type { ObserverReport } from './failure-detector.ts';
 
-/** First bytes on the control channel. */
-export const controlLogByte = 1;
+/** First byte of these on the control channel; the control log's begin with another. */
 export const memberMessageByte = 2;
 
 /** What a node says about itself when it joins or starts anew. */

@@ -473,6 +473,11 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     }
   }
 
+  /** Whether records were appended that are not committed. */
+  get hasUncommitted(): boolean {
+    return this.#outcomes.length > this.#firstOutcome;
+  }
+
   /** Learners that hold nearly everything. */
   get caughtUpLearners(): readonly StoreId[] {
     if (this.phase !== 'serving') return [];

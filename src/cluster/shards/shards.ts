@@ -141,7 +141,10 @@ export class Shards implements OwnerHome {
         serving.push(owned);
       }
     });
-    if (serving.length > 0) this.#options.served(serving);
+    if (serving.length > 0) {
+      this.#tellFenced();
+      this.#options.served(serving);
+    }
     if (began.length > 0) this.#options.log.debug('begins new epochs', { shards: began.length });
   }
 

@@ -1,0 +1,689 @@
+/**
+ * This node as a member of its cluster. Puts together what each follows its own rules elsewhere: links and heartbeats, the
+ * control log and the map that it makes, failure detection, the leader's work, the shards of this store and the routing of
+ * commands to all others.
+ */
+
+import type { ActorDefinition } from '../actors/definition.ts';
+import type { RoutedCommand } from '../actors/elsewhere.ts';
+import type { LogRefusal } from '../actors/shard-log.ts';
+import { unreachable } from '../core/assert.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ShardId, StoreId } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import type { Random } from '../core/random.ts';
+import type { Journal } from '../persistence/journal.ts';
+import type {
+  Channel,
+  HelloRefusal,
+  LinkLoss,
+  PeerAddress,
+  PeerIdentity,
+  Transport,
+  TransportHandlers,
+} from '../transport/transport.ts';
+import { controlMessageByte } from './control/control-codec.ts';
+import { ControlDriver } from './control/control-driver.ts';
+import { type AdvertisedTypes, Adverts } from './membership/adverts.ts';
+import type { ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
+import { Coordinator } from './membership/coordinator.ts';
+import { Drains } from './membership/drains.ts';
+import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
+import { foundingMap } from './membership/founding.ts';
+import { applyChange, mapFromPlain, mapToPlain } from './membership/map-changes.ts';
+import {
+  decodeMemberMessage,
+  encodeMemberMessage,
+  type MemberFacts,
+  type MemberMessage,
+} from './membership/member-messages.ts';
+import type { Mistaken } from './mistakes.ts';
+import { decodeCommandMessage } from './routing/command-messages.ts';
+import { CommandServer } from './routing/command-server.ts';
+import { Queries, type QueryHandler } from './routing/queries.ts';
+import { Router } from './routing/router.ts';
+import type { OwnedShard } from './shards/owned-shard.ts';
+import { isShardMessage, MalformedMessage } from './shards/shard-messages.ts';
+import { Shards } from './shards/shards.ts';
+
+export interface MemberOptions {
+  readonly journal: Journal;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly mistaken: Mistaken;
+  readonly definitions: readonly ActorDefinition[];
+  /** What is told to the others; asked once the transport has an address. */
+  readonly facts: () => Omit<MemberFacts, 'boot' | 'protocol'>;
+  /** A cluster of this node alone, if its disk knows none. */
+  readonly founds: boolean;
+  /** Members of the cluster that it is to join, or has lost sight of. */
+  readonly seeds: readonly PeerAddress[];
+  /** Into this node's mailboxes. */
+  readonly receive: (command: RoutedCommand) => void;
+  readonly nextCommandId: () => string;
+  readonly dropShards: (shards: ReadonlySet<ShardId>) => void;
+  readonly isQuietIn: (shards: ReadonlySet<ShardId>) => boolean;
+  /** These shards are served here from now on. */
+  readonly served: (shards: readonly OwnedShard[]) => void;
+  readonly answerQuery: QueryHandler;
+  readonly refusal: () => LogRefusal | undefined;
+  /** This node may not go on: it was removed, or its cluster refused it. */
+  readonly expelled: (reason: string) => void;
+}
+
+/** The versions of the protocol that this code speaks. */
+export const protocolVersions = { min: 1, max: 1 } as const;
+
+const heartbeatEveryMs = failureDetectorDefaults.heartbeatMs;
+/** How often the leader looks for something to do, beside being told. */
+const coordinateEveryMs = 100;
+/** How long a change of the map may take to be committed before it is asked for again. */
+const proposeTimeoutMs = 5_000;
+
+export class ClusterMember implements TransportHandlers {
+  readonly storeId: StoreId;
+  readonly boot: number;
+  readonly router: Router;
+  readonly shards: Shards;
+  readonly queries: Queries;
+  readonly adverts: Adverts;
+  readonly detector = new FailureDetector();
+  readonly #options: MemberOptions;
+  readonly #control: ControlDriver<MapChange, ClusterMap>;
+  readonly #server: CommandServer;
+  readonly #drains: Drains;
+  #coordinator: Coordinator | undefined;
+  #isCoordinating = false;
+  #map: ClusterMap | undefined;
+  /** Peers whose messages reach us, by store. */
+  readonly #arrived = new Map<StoreId, PeerIdentity>();
+  readonly #linked = new Map<StoreId, PeerIdentity>();
+  /** Peers that are dialled though the map does not know them: who wants to join, and whom we join. */
+  readonly #guests = new Map<StoreId, string>();
+  readonly #timers: (() => void)[] = [];
+  #isReporting = false;
+  #newerMapSeen = 0;
+  #isClosed = false;
+  #isStopping = false;
+  readonly #mapListeners = new Set<() => void>();
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    const { journal, clock, random, log, mistaken } = options;
+    this.storeId = journal.identity.storeId as StoreId;
+    this.boot = journal.boot;
+    this.adverts = new Adverts(this.storeId, options.definitions);
+    for (const { storeId, address } of options.seeds) this.#guests.set(storeId, address);
+    const send = (to: StoreId, message: Buffer) => options.transport.send(to, 'data', message);
+    this.router = new Router({
+      storeId: this.storeId,
+      clock,
+      mistaken,
+      send,
+      isUp: (peer) => this.isUp(peer),
+      bootOf: (peer) => this.#linked.get(peer)?.boot ?? this.#map?.members.get(peer)?.boot ?? 0,
+      receive: options.receive,
+      nextCommandId: options.nextCommandId,
+    });
+    this.shards = new Shards({
+      journal,
+      storeId: this.storeId,
+      boot: this.boot,
+      clock,
+      log,
+      mistaken,
+      send,
+      isUp: (peer) => this.#linked.has(peer),
+      refusal: options.refusal,
+      proposeActivation: (shards) =>
+        this.#proposeSoon({ type: 'activate', owner: this.storeId, boot: this.boot, shards }),
+      served: (shards) => {
+        for (const { shard, epoch, committed } of shards) this.router.becomeHere(shard, epoch, committed);
+        options.served(shards);
+      },
+      fencing: ({ shard, committed }) => this.router.noLongerHere(shard, committed),
+      fenced: (shards) => options.dropShards(new Set(shards.map(({ shard }) => shard))),
+    });
+    this.#server = new CommandServer({
+      clock,
+      mistaken,
+      send,
+      reset: (peer) => options.transport.reset(peer),
+      isHere: (shard) => this.router.isHere(shard),
+      committed: (shard) => this.shards.owned(shard)?.committed ?? 0,
+      receive: options.receive,
+    });
+    this.queries = new Queries({ clock, send, answer: options.answerQuery });
+    this.#drains = new Drains({
+      clock,
+      shards: this.shards,
+      router: this.router,
+      isQuietIn: options.isQuietIn,
+      dropShards: options.dropShards,
+    });
+    this.#control = new ControlDriver<MapChange, ClusterMap>({
+      self: this.storeId,
+      journal,
+      clock,
+      random,
+      send: (to, bytes) => void options.transport.send(to, 'control', bytes),
+      encodeChange: (change) => (change.type === 'found' ? { ...change, map: mapToPlain(change.map) } : change),
+      decodeChange: (plain) => {
+        const change = plain as MapChange;
+        return change.type === 'found' ? { ...change, map: mapFromPlain(change.map) } : change;
+      },
+      encodeSnapshot: mapToPlain,
+      decodeSnapshot: mapFromPlain,
+      found: options.founds,
+      onCommitted: (index, change) => {
+        if (index > (this.#map?.version ?? 0)) this.#takeMap(applyChange(this.#map, change, index));
+      },
+      onRestored: (_index, map) => {
+        if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
+      },
+      snapshot: () => this.#map!,
+      onRoleChanged: () => this.#roleChanged(),
+    });
+  }
+
+  // ---- lifecycle --------------------------------------------------------------------------------------------
+
+  async start(): Promise<void> {
+    const { transport } = this.#options;
+    await transport.start(this);
+    this.shards.start();
+    this.router.start();
+    this.#control.start();
+    if (this.#options.founds && !this.#map) {
+      const facts = { ...this.#options.facts(), storeId: this.storeId, boot: this.boot, protocol: protocolVersions };
+      const map = foundingMap(this.#options.journal, facts);
+      void this.#propose({ type: 'found', map });
+    }
+    this.#dialPeers();
+    this.#every(heartbeatEveryMs, () => this.#heartbeat());
+    this.#every(coordinateEveryMs, () => this.#coordinate());
+    this.#reportItself();
+  }
+
+  #every(periodMs: number, task: () => void): void {
+    const slot = this.#timers.length;
+    const again = () => {
+      this.#timers[slot] = this.#options.clock.schedule(periodMs, () => {
+        if (this.#isClosed) return;
+        task();
+        again();
+      });
+    };
+    again();
+  }
+
+  /** Hands over what it owns and leads, and waits until that is done or the time is over. It stays a member. */
+  async handOff(graceMs: number): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    const { clock } = this.#options;
+    const others = [...(this.#map?.members.values() ?? [])].some(
+      ({ storeId, status }) => storeId !== this.storeId && status === 'up' && this.isUp(storeId),
+    );
+    if (!others) return;
+    const endMs = clock.monotonicMs() + graceMs;
+    this.#proposeSoon({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
+    const isDone = () => [...this.shards.allOwned].length === 0;
+    while (!isDone() && clock.monotonicMs() < endMs && !this.#isClosed) {
+      await new Promise<void>((resolve) => clock.schedule(20, resolve));
+    }
+    if (this.#control.role === 'leader') {
+      this.#control.transferLeadership();
+      const isOver = () => this.#control.role !== 'leader';
+      while (!isOver() && clock.monotonicMs() < endMs)
+        await new Promise<void>((resolve) => clock.schedule(20, resolve));
+    }
+  }
+
+  /** Answers everyone who waits, and stops talking. */
+  async close(reason: string): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const cancel of this.#timers) cancel();
+    this.shards.close();
+    this.router.close(reason);
+    this.#control.close();
+    await this.#options.transport.close();
+  }
+
+  get map(): ClusterMap | undefined {
+    return this.#map;
+  }
+
+  get leader(): StoreId | undefined {
+    return this.#control.leader;
+  }
+
+  get voters(): readonly StoreId[] {
+    return this.#control.voters;
+  }
+
+  get isJoined(): boolean {
+    const self = this.#map?.members.get(this.storeId);
+    return self !== undefined && self.boot === this.boot && (self.status === 'up' || self.status === 'leaving');
+  }
+
+  /** In the map as it is now, and everything assigned to it serves. */
+  get isReady(): boolean {
+    if (!this.isJoined) return false;
+    return this.#map!.shards.every(({ assigned, active }, shard) => {
+      if (assigned.epoch === 0) return this.#map!.members.size > 1;
+      if (assigned.owner !== this.storeId) return true;
+      return assigned.boot === this.boot && active.epoch === assigned.epoch && this.shards.served(shard) !== undefined;
+    });
+  }
+
+  /** Calls `listener` after each change of the map, until it is cancelled. */
+  onMap(listener: () => void): () => void {
+    this.#mapListeners.add(listener);
+    return () => this.#mapListeners.delete(listener);
+  }
+
+  /** Resolves once the change is committed. @throws Error if that is not known in time */
+  propose(change: MapChange): Promise<number> {
+    return this.#control.propose(change, proposeTimeoutMs);
+  }
+
+  /** Messages go both ways. */
+  isUp(peer: StoreId): boolean {
+    return this.#linked.has(peer) && this.#arrived.has(peer);
+  }
+
+  /** The pulse thread heard of a peer. */
+  pulse(peer: StoreId, boot: number, lagMs: number): void {
+    this.detector.pulse(peer, boot, lagMs, this.#options.clock.monotonicMs());
+  }
+
+  ownLag(lagMs: number): void {
+    this.detector.ownLag(lagMs, this.#options.clock.monotonicMs());
+  }
+
+  mayTalk(hello: { readonly storeId: StoreId }): HelloRefusal | undefined {
+    return this.#map?.members.get(hello.storeId)?.status === 'removed' ? 'outdated' : undefined;
+  }
+
+  /** Whom to dial: members, and guests. */
+  get peers(): readonly PeerAddress[] {
+    const peers = new Map<StoreId, string>(this.#guests);
+    for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
+      if (status === 'removed') peers.delete(storeId);
+      else peers.set(storeId, address);
+    }
+    peers.delete(this.storeId);
+    return [...peers].map(([storeId, address]) => ({ storeId, address }));
+  }
+
+  #dialPeers(): void {
+    this.#options.transport.setPeers(this.peers);
+  }
+
+  // ---- the map ----------------------------------------------------------------------------------------------
+
+  #takeMap(map: ClusterMap | undefined): void {
+    if (!map || map === this.#map || this.#isClosed) return;
+    const before = this.#map;
+    this.#map = map;
+    if (before?.members !== map.members) this.#membersChanged(before, map);
+    this.shards.applyMap(map);
+    this.router.applyMap(map);
+    for (const listener of [...this.#mapListeners]) listener();
+    this.#coordinateSoon();
+  }
+
+  #membersChanged(before: ClusterMap | undefined, map: ClusterMap): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const { storeId, boot, status } of map.members.values()) {
+      if (storeId === this.storeId) continue;
+      if (status === 'removed') {
+        this.detector.forget(storeId);
+        this.adverts.forget(storeId);
+        this.#server.forget(storeId);
+      } else this.detector.newLife(storeId, boot, nowMs);
+    }
+    const self = map.members.get(this.storeId);
+    if (self) for (const storeId of map.members.keys()) this.#guests.delete(storeId);
+    const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
+    this.#control.setMembers(members.map(({ storeId }) => storeId));
+    this.#dialPeers();
+    const wasMember = before?.members.has(this.storeId) ?? false;
+    if (self?.status === 'removed' || (!self && wasMember))
+      this.#options.expelled(
+        'it was removed from its cluster; to take part again, start it on an empty data directory',
+      );
+    if (self?.status === 'leaving' && this.#control.role === 'leader') this.#control.transferLeadership();
+    this.#reportItself();
+  }
+
+  /** Has the map know this life of this store, and where it is. */
+  #reportItself(): void {
+    const self = this.#map?.members.get(this.storeId);
+    if (!self || self.status === 'removed' || self.boot >= this.boot || this.#isReporting) return;
+    this.#isReporting = true;
+    const { node: _, ...facts } = this.#options.facts();
+    const change: MapChange = {
+      type: 'memberStarted',
+      storeId: this.storeId,
+      boot: this.boot,
+      protocol: protocolVersions,
+      ...facts,
+    };
+    this.#propose(change).finally(() => {
+      this.#isReporting = false;
+      if (!this.#isClosed) this.#options.clock.schedule(200, () => this.#reportItself());
+    });
+  }
+
+  async #propose(change: MapChange): Promise<void> {
+    try {
+      await this.propose(change);
+    } catch (error) {
+      if (!this.#isClosed) this.#options.log.debug('a change of the map was not committed in time', { change, error });
+    }
+  }
+
+  #proposeSoon(change: MapChange): void {
+    void this.#propose(change);
+  }
+
+  // ---- the leader's work ------------------------------------------------------------------------------------
+
+  #roleChanged(): void {
+    if (this.#control.role !== 'leader') this.#coordinator = undefined;
+    else if (this.#control.isEstablished) {
+      this.#coordinator ??= new Coordinator(this.storeId);
+      this.#coordinateSoon();
+    }
+  }
+
+  #coordinateSoon(): void {
+    if (this.#coordinator && !this.#isClosed) this.#options.clock.defer(() => this.#coordinate());
+  }
+
+  #coordinate(): void {
+    const coordinator = this.#coordinator;
+    const map = this.#map;
+    if (!coordinator || !map || this.#isCoordinating || this.#isClosed) return;
+    const { clock, mistaken } = this.#options;
+    const nowMs = clock.monotonicMs();
+    coordinator.report(
+      { storeId: this.storeId, boot: this.boot },
+      this.detector.report(nowMs),
+      this.#caughtUpLearners(),
+      nowMs,
+    );
+    const actions = coordinator.tick({
+      map,
+      nowMs,
+      wallMs: clock.wallMs(),
+      voters: this.#control.voters,
+      standing: (peer) => this.detector.standing(peer, nowMs),
+      isUp: (peer) => this.isUp(peer),
+      knowsAll: (peer) => this.adverts.knowsAll(peer),
+    });
+    const proposals: Promise<unknown>[] = [];
+    for (const action of actions) {
+      switch (action.type) {
+        case 'propose': {
+          const { change } = action;
+          if (mistaken('assign without after') && change.type === 'assign') {
+            const assignments = change.assignments.map((each) => ({ ...each, after: each.after - 1 }));
+            proposals.push(this.#propose({ type: 'assign', assignments }));
+          } else proposals.push(this.#propose(change));
+          break;
+        }
+        case 'drain':
+          if (action.owner === this.storeId)
+            void this.#drains.drain(action.shards).then((shards) => {
+              this.#coordinator?.drained(shards);
+              this.#coordinateSoon();
+            });
+          else this.#tell(action.owner, { type: 'drain', shards: action.shards });
+          break;
+        case 'voters':
+          this.#control.proposeVoters(action.voters);
+          break;
+        default:
+          unreachable(action);
+      }
+    }
+    if (proposals.length === 0) return;
+    this.#isCoordinating = true;
+    void Promise.allSettled(proposals).then(() => {
+      this.#isCoordinating = false;
+      this.#coordinateSoon();
+    });
+  }
+
+  #caughtUpLearners(): readonly (readonly [ShardId, readonly StoreId[]])[] {
+    const all: [ShardId, readonly StoreId[]][] = [];
+    for (const owned of this.shards.allOwned) {
+      const learners = owned.caughtUpLearners;
+      if (learners.length > 0) all.push([owned.shard, learners]);
+    }
+    return all;
+  }
+
+  // ---- heartbeats and messages between members --------------------------------------------------------------
+
+  #heartbeat(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.detector.tick(nowMs);
+    const map = this.#map;
+    if (!map?.members.has(this.storeId)) {
+      const facts = { ...this.#options.facts(), boot: this.boot, protocol: protocolVersions };
+      for (const storeId of this.#guests.keys()) this.#tell(storeId, { type: 'join', facts });
+      return;
+    }
+    const message = encodeMemberMessage({
+      type: 'heartbeat',
+      mapVersion: map.version,
+      report: this.detector.report(nowMs),
+      caughtUp: this.#caughtUpLearners(),
+      advert: this.adverts.own.advert,
+    });
+    for (const { storeId, status } of map.members.values())
+      if (storeId !== this.storeId && status !== 'removed') this.#options.transport.send(storeId, 'control', message);
+    this.#hurryElection(map, nowMs);
+  }
+
+  /** The leader's process is known to be dead: no need to wait for the time-out. */
+  #hurryElection(map: ClusterMap, nowMs: number): void {
+    const { leader, voters } = this.#control;
+    if (!leader || leader === this.storeId || !voters.includes(this.storeId)) return;
+    const standing = this.detector.standing(leader, nowMs);
+    if (standing.type !== 'dead' || standing.why !== 'process died') return;
+    const first = voters.find((voter) => voter !== leader && map.members.get(voter)?.status === 'up');
+    if (first === this.storeId) this.#control.campaignNow();
+  }
+
+  #tell(to: StoreId, message: MemberMessage): void {
+    this.#options.transport.send(to, 'control', encodeMemberMessage(message));
+  }
+
+  message(from: PeerIdentity, channel: Channel, bytes: Buffer): void {
+    if (this.#isClosed) return;
+    this.detector.heard(from.storeId, this.#options.clock.monotonicMs());
+    try {
+      if (channel === 'control') this.#receiveControl(from, bytes);
+      else if (isShardMessage(bytes)) this.shards.receive(from.storeId, bytes);
+      else this.#receiveCommand(from.storeId, bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      this.#options.log.error('a peer sent what cannot be read; its link is made anew', { from, error });
+      this.#options.transport.reset(from.storeId);
+    }
+  }
+
+  #receiveCommand(from: StoreId, bytes: Buffer): void {
+    const message = decodeCommandMessage(bytes);
+    switch (message.type) {
+      case 'open':
+        this.#server.open(from, message);
+        return;
+      case 'command':
+        this.#server.command(from, message);
+        return;
+      case 'query':
+      case 'result':
+      case 'queryFailed':
+        this.queries.received(from, message);
+        return;
+      default:
+        this.router.received(from, message);
+    }
+  }
+
+  #receiveControl(from: PeerIdentity, bytes: Buffer): void {
+    if (bytes[0] === controlMessageByte) {
+      this.#control.receive(from.storeId, bytes);
+      return;
+    }
+    const message = decodeMemberMessage(bytes);
+    const nowMs = this.#options.clock.monotonicMs();
+    switch (message.type) {
+      case 'heartbeat':
+        this.#coordinator?.report(from, message.report, message.caughtUp, nowMs);
+        this.#compareMaps(from.storeId, message.mapVersion);
+        if (!this.adverts.isKnown(from.storeId, message.advert)) this.#tell(from.storeId, { type: 'advertWanted' });
+        return;
+      case 'advertWanted':
+        this.#tell(from.storeId, { type: 'advert', ...this.adverts.own });
+        return;
+      case 'advert':
+        this.adverts.learn(from.storeId, message.advert, message.types as AdvertisedTypes);
+        this.#coordinateSoon();
+        return;
+      case 'join':
+        this.#receiveJoin(from, message.facts);
+        return;
+      case 'joinRefused':
+        if (!this.isJoined) this.#options.expelled(message.reason);
+        return;
+      case 'mapWanted':
+        if (this.#map && this.#map.version > message.version)
+          this.#tell(from.storeId, { type: 'map', map: mapToPlain(this.#map) });
+        return;
+      case 'map': {
+        const map = mapFromPlain(message.map);
+        if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
+        return;
+      }
+      case 'drain':
+        void this.#drains.drain(message.shards).then((shards) => this.#tell(from.storeId, { type: 'drained', shards }));
+        return;
+      case 'drained':
+        this.#coordinator?.drained(message.shards);
+        this.#coordinateSoon();
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** Committed map state travels through any member: whoever lags for a heartbeat asks the one it heard of it from. */
+  #compareMaps(from: StoreId, version: number): void {
+    const own = this.#map?.version ?? 0;
+    if (version <= own) return;
+    if (this.#newerMapSeen > own) this.#tell(from, { type: 'mapWanted', version: own });
+    this.#newerMapSeen = version;
+  }
+
+  #receiveJoin(from: PeerIdentity, facts: MemberFacts): void {
+    const map = this.#map;
+    if (!map || !this.isJoined) return;
+    if (!map.members.has(from.storeId)) this.#guests.set(from.storeId, facts.address);
+    this.#dialPeers();
+    const known = map.members.get(from.storeId);
+    const refuse = (reason: string) => this.#tell(from.storeId, { type: 'joinRefused', reason });
+    if (known) {
+      if (known.status === 'removed')
+        refuse('this store was removed from the cluster; start the node on an empty data directory to join anew');
+      return;
+    }
+    const { min, max } = facts.protocol;
+    if (map.protocol < min || map.protocol > max) {
+      refuse(
+        `the cluster speaks protocol version ${map.protocol}, this node ${min} to ${max}: start a matching version`,
+      );
+      return;
+    }
+    const namesake = [...map.members.values()].find(
+      ({ node, status }) => node === facts.node && status !== 'removed' && status !== 'down',
+    );
+    if (namesake && (namesake.storeId === this.storeId || this.#arrived.has(namesake.storeId))) {
+      refuse(`a node named '${facts.node}' is running in the cluster already: give this one another --node`);
+      return;
+    }
+    const { storeId } = from;
+    this.#proposeSoon({ type: 'memberJoined', storeId, ...facts });
+  }
+
+  // ---- links ------------------------------------------------------------------------------------------------
+
+  linkUp(peer: PeerIdentity): void {
+    const { storeId } = peer;
+    const before = this.#linked.get(storeId);
+    if (before && before.boot < peer.boot) this.#server.forget(storeId);
+    this.#linked.set(storeId, peer);
+    const nowMs = this.#options.clock.monotonicMs();
+    this.detector.newLife(storeId, peer.boot, nowMs);
+    this.detector.linkUp(storeId, nowMs);
+    this.#control.linkUp(storeId);
+    this.shards.linkUp(storeId);
+    if (this.isUp(storeId)) this.router.linkUp(storeId);
+    this.#tell(storeId, { type: 'advert', ...this.adverts.own });
+    this.#coordinateSoon();
+  }
+
+  linkDown(peer: PeerIdentity, why: LinkLoss): void {
+    const { storeId } = peer;
+    this.router.linkDown(storeId);
+    this.#linked.delete(storeId);
+    this.detector.linkDown(storeId, why, this.#options.clock.monotonicMs());
+    this.#control.linkDown(storeId);
+    this.shards.linkDown(storeId);
+    this.queries.linkDown(storeId);
+    this.#coordinateSoon();
+  }
+
+  peerArrived(peer: PeerIdentity): void {
+    const { storeId } = peer;
+    this.#server.forget(storeId);
+    this.#arrived.set(storeId, peer);
+    if (this.isUp(storeId)) this.router.linkUp(storeId);
+  }
+
+  peerLeft(peer: PeerIdentity): void {
+    const { storeId } = peer;
+    if (this.#arrived.get(storeId)?.boot !== peer.boot) return;
+    this.#arrived.delete(storeId);
+    this.#server.forget(storeId);
+    this.router.linkDown(storeId);
+    this.queries.linkDown(storeId);
+  }
+
+  dialFailed({ storeId }: PeerAddress, why: 'refused' | 'unreachable' | HelloRefusal): void {
+    if (why === 'refused') {
+      this.detector.dialRefused(storeId, this.#options.clock.monotonicMs());
+      const map = this.#map;
+      if (map) this.#hurryElection(map, this.#options.clock.monotonicMs());
+      this.#coordinateSoon();
+    } else if (why !== 'unreachable') {
+      this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
+      if (why === 'outdated' && !this.isJoined) this.#options.expelled('its cluster does not know this store any more');
+    }
+  }
+
+  memberNamed(node: string): Member | undefined {
+    for (const member of this.#map?.members.values() ?? [])
+      if (member.node === node && member.status !== 'removed') return member;
+    return undefined;
+  }
+}
