@@ -47,6 +47,8 @@ export interface ActorHostOptions {
   readonly shardLog: (shard: ShardId) => ShardLog | undefined;
   /** Takes commands for actors of shards that this node does not own; without it, it owns all of them. */
   readonly elsewhere?: Elsewhere;
+  /** Whether another node serves this command, or event (`!Name`), or type: then it is not unknown, but not here now. */
+  readonly isServedElsewhere?: (type: string, name?: string) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -182,6 +184,7 @@ export class ActorHost implements RefTarget {
       this.#latestHome = home;
       return home;
     }
+    if (this.isServedElsewhere(type)) throw notHereYet(type);
     throw new GreenroomError(
       'UNKNOWN_ACTOR_TYPE',
       `there is no actor type '${type}' here; there are ${[...this.#types.keys()].join(', ') || 'none'}`,
@@ -193,10 +196,16 @@ export class ActorHost implements RefTarget {
     const { definition } = this.home(type);
     const found = definition.commands.get(command);
     if (found) return found;
+    if (this.isServedElsewhere(type, command)) throw notHereYet(`${type}.${command}`);
     throw new GreenroomError(
       'UNKNOWN_COMMAND',
       `${type} has no command '${command}'; it has ${[...definition.commands.keys()].join(', ') || 'none'}`,
     );
+  }
+
+  /** During a rolling upgrade other nodes may know what this one does not. */
+  isServedElsewhere(type: string, name?: string): boolean {
+    return this.#options.isServedElsewhere?.(type, name) ?? false;
   }
 
   /** The first instance of a class shows what its prototypes cannot: fields that hide base members. */
@@ -682,6 +691,14 @@ export class ActorHost implements RefTarget {
   #passivate(activations: Iterable<Activation>): void {
     for (const activation of activations) if (activation.isIdle) activation.beginPassivation();
   }
+}
+
+function notHereYet(what: string): GreenroomError {
+  return new GreenroomError(
+    'UNAVAILABLE',
+    `this node does not know ${what}, but another member does: it will be served once the upgrade is through`,
+    { retryAfterMs: 1_000 },
+  );
 }
 
 function cycle(waiter: string, target: string): GreenroomError {

@@ -108,7 +108,8 @@ export interface MemberInfo {
 export interface ClusterInfo {
   readonly clusterId: string;
   readonly node: NodeName;
-  readonly leader: NodeName;
+  /** null while there is none, or it is not known here. */
+  readonly leader: NodeName | null;
   readonly mapVersion: number;
   readonly members: readonly MemberInfo[];
 }

@@ -1,18 +1,14 @@
 /**
- * Pages of an actor's history for readers outside: events after a sequence number, and events as they commit.
+ * Pages of an actor's history for readers outside: events after a sequence number.
  * Nothing uncommitted is ever shown.
  */
 import type { ActorHost } from '../actors/actor-host.ts';
 import { readEvents } from '../actors/history.ts';
 import type { ShardLog } from '../actors/shard-log.ts';
 import { GreenroomError } from '../core/errors.ts';
-import { actorHash } from '../core/hash.ts';
 import type { ActorId, Position, SequenceNumber } from '../core/ids.ts';
 import { decodeSnapshotBody } from '../persistence/codec.ts';
 import type { PublicEvent } from './gateway.ts';
-
-/** Events read at a time by a follower. */
-const followPageMax = 200;
 
 /** Where an actor's committed history ends. */
 export interface CommittedEnd {
@@ -50,46 +46,6 @@ export function readCommittedEvents(
   limit: number,
 ): readonly PublicEvent[] {
   return end ? readEvents(end.log, end.newest, end.sequenceNumber, Math.max(after, end.deletedThrough), limit) : [];
-}
-
-/** Follows one actor's events; the consumer's pace is the only buffer. */
-export async function* followEvents(
-  host: ActorHost,
-  logOf: (hash: number) => ShardLog,
-  type: string,
-  id: ActorId,
-  after: SequenceNumber,
-  signal: AbortSignal,
-): AsyncGenerator<PublicEvent> {
-  let seen = after;
-  let wake: (() => void) | undefined;
-  let hasNews = true;
-  const nudge = () => {
-    hasNews = true;
-    wake?.();
-  };
-  const forget = host.onCommit(type, id, nudge);
-  signal.addEventListener('abort', nudge);
-  try {
-    const log = logOf(actorHash(type, id));
-    while (!signal.aborted) {
-      hasNews = false;
-      const events = readCommittedEvents(committedEnd(host, log, type, id), seen, followPageMax);
-      for (const event of events) {
-        if (signal.aborted) return;
-        seen = event.sequenceNumber;
-        yield event;
-      }
-      if (events.length > 0 || hasNews || signal.aborted) continue;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      wake = undefined;
-    }
-  } finally {
-    forget();
-    signal.removeEventListener('abort', nudge);
-  }
 }
 
 export function unknownActor(type: string, id: string): GreenroomError {

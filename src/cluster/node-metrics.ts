@@ -2,13 +2,18 @@
 import type { ActorHost } from '../actors/actor-host.ts';
 import { wakeBucketsMs } from '../actors/host-metrics.ts';
 import type { MetricHistogram, MetricSample } from './gateway.ts';
+import type { ClusterMember } from './member.ts';
+import { clusterHealth } from './membership/cluster-health.ts';
 
 export function nodeMetrics(
   host: ActorHost,
-  shardsOwned: number,
+  member: ClusterMember,
   pendingBytes: number,
 ): readonly (MetricSample | MetricHistogram)[] {
   const { metrics } = host;
+  const { map } = member;
+  const health = map && clusterHealth(map);
+  const membersUp = [...(map?.members.values() ?? [])].filter(({ status }) => status === 'up').length;
   return [
     counter('greenroom_commands_total', 'Commands run', metrics.commands),
     counter('greenroom_rejections_total', 'Commands that answered with a rejection', metrics.rejections),
@@ -33,7 +38,16 @@ export function nodeMetrics(
       host.supervision.quarantined,
     ),
     gauge('greenroom_commands_queued', 'Commands in mailboxes', host.queued),
-    gauge('greenroom_shards_owned', 'Shards this node owns', shardsOwned),
+    gauge('greenroom_shards_owned', 'Shards this node owns', [...member.shards.allOwned].length),
+    gauge('greenroom_shards_under_replicated', 'Shards with fewer copies than wanted', health?.underReplicated ?? 0),
+    gauge('greenroom_shards_without_owner', 'Shards that nobody serves', health?.withoutOwner ?? 0),
+    gauge('greenroom_members_up', 'Members that are up, as far as this node knows', membersUp),
+    gauge('greenroom_map_version', 'Version of the cluster map', map?.version ?? 0),
+    gauge(
+      'greenroom_commands_routed',
+      'Commands on their way to other nodes, or waiting for an owner',
+      member.router.length,
+    ),
     gauge('greenroom_journal_pending_bytes', 'Bytes appended and not durable yet', pendingBytes),
     {
       name: 'greenroom_wake_seconds',

@@ -1,22 +1,24 @@
 /**
- * A node: one journal, the shards it owns, the actors in memory, and the gateway through which the edge talks to
+ * A node: one journal, its part in a cluster, the actors in memory, and the gateway through which the edge talks to
  * them. This is where machines and drivers are put together; it has no protocol of its own.
  *
- * A node alone owns every shard. It begins a new epoch of each at every start, so that nothing of an earlier process
- * can be taken for its own.
+ * A node alone is a cluster of one: it leads, it votes, it owns every shard with one replica. Nothing else is different.
  */
 import { ActorHost } from '../actors/actor-host.ts';
 import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
-import type { Caller, Envelope } from '../actors/envelope.ts';
-import { Recovery } from '../actors/recovery.ts';
+import type { AnswerFacts, Caller } from '../actors/envelope.ts';
+import type { LogRefusal } from '../actors/shard-log.ts';
 import type { Clock } from '../core/clock.ts';
-import { GreenroomError } from '../core/errors.ts';
 import { actorHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, type NodeName, parseCommandId, type SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Journal } from '../persistence/journal.ts';
+import { loneTransport } from '../transport/lone-transport.ts';
+import type { PeerAddress, Transport } from '../transport/transport.ts';
+import { ClusterReads } from './cluster-reads.ts';
+import { hasControlLog } from './control/control-driver.ts';
 import type {
   ActorSummary,
   ActorTypeInfo,
@@ -32,9 +34,13 @@ import type {
   Readiness,
   ShardInfo,
 } from './gateway.ts';
-import { committedEnd, followEvents, readCommittedEvents, unknownActor } from './history-pages.ts';
+import { unknownActor } from './history-pages.ts';
+import { LocalReads } from './local-reads.ts';
+import { ClusterMember } from './member.ts';
+import { clusterInfo, shardInfos } from './membership/cluster-info.ts';
+import { drainMember, removeMember } from './membership/member-requests.ts';
+import { type Mistaken, noMistakes } from './mistakes.ts';
 import { nodeMetrics } from './node-metrics.ts';
-import { OwnedShardLog } from './owned-shard-log.ts';
 
 export interface NodeSettings {
   readonly name: NodeName;
@@ -47,22 +53,33 @@ export interface NodeSettings {
   readonly maxActive: number;
   readonly freeze: boolean;
   readonly heapUsed?: () => number;
-  /** `host:port` of the cluster socket. */
+  /** `host:port` of the cluster socket; what a transport says takes its place. */
   readonly clusterAddress: string;
+  /** Without one the node reaches nobody. */
+  readonly transport?: Transport;
+  /** Members of the cluster that an empty store is to join; without any it founds one. */
+  readonly seeds?: readonly PeerAddress[];
+  readonly zone?: string;
+  readonly mistaken?: Mistaken;
+  /** This node may not go on as a member: it was removed, or refused. */
+  readonly expelled?: (reason: string) => void;
 }
 
 /** Free bytes below which nothing is recorded any more: what is promised still has to fit. */
 export const freeBytesMin = 64 * 1024 * 1024;
+/** Appended bytes not yet durable on one node. Beyond: commands that record something are `OVERLOADED`. */
+export const pendingBytesMax = 64 * 1024 * 1024;
 const freeBytesCheckEveryMs = 1_000;
 const quietCheckEveryMs = 5;
 
 export class ClusterNode implements Gateway {
   readonly name: NodeName;
   readonly host: ActorHost;
-  /** Set by the edge once it listens. */
+  readonly member: ClusterMember;
+  /** Set by the edge before the node starts to talk, or once it listens. */
   httpAddress = '';
   readonly #settings: NodeSettings;
-  readonly #logs: OwnedShardLog[] = [];
+  readonly #reads: ClusterReads;
   readonly #stopping = new AbortController();
   #failure: Error | undefined;
   #lowDisk: string | undefined;
@@ -70,56 +87,107 @@ export class ClusterNode implements Gateway {
   #cancelDiskCheck: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
-  private constructor(settings: NodeSettings) {
+  constructor(settings: NodeSettings) {
     this.#settings = settings;
     this.name = settings.name;
+    const { journal, clock, random, log, definitions } = settings;
+    const transport = settings.transport ?? loneTransport(settings.clusterAddress);
+    const seeds = settings.seeds ?? [];
     this.host = new ActorHost({
-      definitions: settings.definitions,
-      shardCount: settings.journal.identity.shardCount,
-      shardLog: (shard) => this.#logs[shard],
-      clock: settings.clock,
-      random: settings.random,
-      log: settings.log,
+      definitions,
+      shardCount: journal.identity.shardCount,
+      shardLog: (shard) => this.member.shards.served(shard),
+      elsewhere: {
+        isHere: (shard) => this.member.router.isHere(shard),
+        send: (command) => this.member.router.send(command),
+      },
+      isServedElsewhere: (type, name) => this.member.adverts.isServedSomewhere(type, name),
+      clock,
+      random,
+      log,
       maxActive: settings.maxActive,
       freeze: settings.freeze,
       ...(settings.heapUsed ? { heapUsed: settings.heapUsed } : {}),
     });
-  }
-
-  /** Takes ownership of every shard; resolves once all of them serve. */
-  static async start(settings: NodeSettings): Promise<ClusterNode> {
-    const node = new ClusterNode(settings);
-    await node.#beginEpochs();
-    node.host.start();
-    await node.#checkDisk();
-    return node;
-  }
-
-  #beginEpochs(): Promise<void> {
-    const { journal, clock } = this.#settings;
+    this.member = new ClusterMember({
+      journal,
+      transport,
+      clock,
+      random,
+      log,
+      definitions,
+      mistaken: settings.mistaken ?? noMistakes,
+      facts: () => ({
+        node: this.name,
+        address: settings.transport ? transport.address : settings.clusterAddress,
+        httpAddress: this.httpAddress,
+        zone: settings.zone ?? '',
+      }),
+      founds: seeds.length === 0 && !hasControlLog(journal),
+      seeds,
+      receive: (command) => this.host.receive(command),
+      nextCommandId: () => this.host.nextCommandId(),
+      dropShards: (shards) => this.host.dropShards(shards),
+      isQuietIn: (shards) => this.host.isQuietIn(shards),
+      served: () => {},
+      answerQuery: (name, input) => this.#reads.answer(name, input),
+      refusal: () => this.#refusal,
+      expelled: (reason) => {
+        log.error('this node cannot go on', { reason });
+        settings.expelled?.(reason);
+      },
+    });
+    const local = new LocalReads({ host: this.host, journal, served: (shard) => this.member.shards.served(shard) });
+    this.#reads = new ClusterReads({
+      member: this.member,
+      local,
+      shardOf: (type, id) => this.#shardOf(type, id),
+      nowMs: () => clock.monotonicMs(),
+      schedule: (delayMs, task) => void clock.schedule(delayMs, task),
+    });
     journal.onFailure((error) => {
       this.#failure = error;
       this.host.stopAdmitting(`this node's disk failed: ${error.message}`);
-    });
-    return new Promise((resolve, reject) => {
-      let starting = journal.identity.shardCount;
-      const whenServing = {
-        durable: () => {
-          starting -= 1;
-          if (starting === 0) resolve();
-        },
-        failed: reject,
-      };
-      const refusal = () => this.#refusal;
-      for (let shard = 0; shard < journal.identity.shardCount; shard++) {
-        this.#logs.push(new OwnedShardLog(journal, shard, clock.wallMs(), refusal, whenServing));
-      }
+      void this.member.close(`this node's disk failed: ${error.message}`);
     });
   }
 
-  /** Why nothing can be recorded on this node just now. */
-  get #refusal(): string | undefined {
-    return this.#hasStopped ? 'this node has stopped' : this.#lowDisk;
+  /** Starts a node; resolves once it is a member and serves what it owns. */
+  static async start(settings: NodeSettings): Promise<ClusterNode> {
+    const node = new ClusterNode(settings);
+    await node.begin();
+    await node.whenReady();
+    return node;
+  }
+
+  /** Begins to talk; {@link whenReady} says when it serves. */
+  async begin(): Promise<void> {
+    await this.member.start();
+    this.host.start();
+    await this.#checkDisk();
+  }
+
+  /** Resolves once this node is a member and serves what it owns. */
+  whenReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.#failure) reject(this.#failure);
+        else if (!this.member.isReady) return;
+        else resolve();
+        stop();
+      };
+      const stop = this.member.onMap(look);
+      look();
+    });
+  }
+
+  get #refusal(): LogRefusal | undefined {
+    const { journal } = this.#settings;
+    const reason = this.#hasStopped ? 'this node has stopped' : this.#lowDisk;
+    if (reason !== undefined) return { code: 'UNAVAILABLE', message: reason };
+    if (journal.status !== 'open') return { code: 'UNAVAILABLE', message: 'this node can keep nothing any more' };
+    if (journal.pendingBytes <= pendingBytesMax) return undefined;
+    return { code: 'OVERLOADED', message: `the disk is behind by ${pendingBytesMax} bytes` };
   }
 
   async #checkDisk(): Promise<void> {
@@ -136,6 +204,11 @@ export class ClusterNode implements Gateway {
     this.#cancelDiskCheck = this.#settings.clock.schedule(freeBytesCheckEveryMs, () => void this.#checkDisk());
   }
 
+  /** Gives what it owns to others, if there are any; goes on routing for its own callers. */
+  handOff(graceMs: number): Promise<void> {
+    return this.member.handOff(graceMs);
+  }
+
   /** Finishes what runs (at most `graceMs`), then closes the journal. Idempotent. */
   close(graceMs: number): Promise<void> {
     this.#closed ??= this.#close(graceMs);
@@ -144,36 +217,35 @@ export class ClusterNode implements Gateway {
 
   async #close(graceMs: number): Promise<void> {
     const { clock, journal, log } = this.#settings;
+    const endMs = clock.monotonicMs() + graceMs;
+    if (!this.#failure && graceMs > 0) await this.member.handOff(graceMs);
     this.#cancelDiskCheck?.();
     this.host.stopAdmitting('this node is stopping');
     this.#stopping.abort();
-    const endMs = clock.monotonicMs() + graceMs;
     while (!this.host.isQuiet && clock.monotonicMs() < endMs && !this.#failure) {
       await new Promise<void>((resolve) => clock.schedule(quietCheckEveryMs, resolve));
     }
     if (!this.host.isQuiet) log.warn('stopped with commands still running; their callers may retry with the same key');
     this.host.close();
     this.#hasStopped = true;
+    await this.member.close('this node has stopped');
     await journal.close();
+  }
+
+  #shardOf(type: string, id: string): number {
+    return this.host.shardOf(actorHash(type, id));
   }
 
   // ---- gateway ----------------------------------------------------------------------------------------------
 
   command(request: CommandRequest): Promise<CommandAnswer> {
     const { type, id, command, input, timeoutMs } = request;
-    const log = this.#logOf(type, id);
-    const position = log?.committed ?? 0;
-    const { commandId, since } = this.#identify(request, position);
+    const shard = this.#shardOf(type, id);
+    const { commandId, since } = this.#identify(request, this.#knownPosition(shard));
     return new Promise((resolve, reject) => {
       const caller: Caller = {
-        replied: (reply: unknown, envelope: Envelope) =>
-          resolve({
-            reply,
-            idempotencyKey: commandId,
-            replayed: envelope.replayed,
-            position: log?.committed ?? 0,
-            woke: envelope.woke,
-          }),
+        replied: (reply: unknown, { replayed, woke }: AnswerFacts) =>
+          resolve({ reply, idempotencyKey: commandId, replayed, position: this.#knownPosition(shard), woke }),
         failed: (error) => {
           error.idempotencyKey = commandId;
           reject(error);
@@ -181,6 +253,11 @@ export class ClusterNode implements Gateway {
       };
       this.host.send({ type, id, command, input, caller, timeoutMs, commandId, since });
     });
+  }
+
+  /** A committed position of the shard that this node knows. */
+  #knownPosition(shard: number): number {
+    return this.member.shards.served(shard)?.committed ?? this.member.router.knownPosition(shard);
   }
 
   /** An assigned key carries the position known when it was made, so that whoever sends it again need not. */
@@ -206,120 +283,29 @@ export class ClusterNode implements Gateway {
   }
 
   async actors(type: string, page: Page): Promise<readonly ActorSummary[]> {
-    const home = this.host.home(type);
-    const { definition, activations } = home;
-    if (!definition.memory) {
-      const ids = [...activations.keys()]
-        .filter((id) => page.after === undefined || compareBytes(id, page.after) > 0)
-        .sort(compareBytes);
-      return ids.slice(0, page.limit).map((id) => ({ id: id as ActorId, status: 'active', sequenceNumber: 0 }));
-    }
-    if (this.#settings.journal.pendingBytes > 0) await this.#settings.journal.flush();
-    const listed = await this.#settings.journal.listActors(definition.name, page.after, page.limit);
-    return listed.map(({ id, sequenceNumber }) => ({ id, status: this.#statusOf(type, id), sequenceNumber }));
-  }
-
-  #statusOf(type: string, id: ActorId): ActorSummary['status'] {
-    const standing = this.host.supervision.standing(type, id, this.#settings.clock.monotonicMs());
-    if (standing.type === 'quarantined') return 'quarantined';
-    return this.host.home(type).activations.has(id) ? 'active' : 'passivated';
+    this.host.home(type);
+    return this.#reads.list(type, page);
   }
 
   async inspect(type: string, id: ActorId, at?: SequenceNumber): Promise<Inspection> {
-    const { definition, activations } = this.host.home(type);
-    const status = this.#statusOf(type, id);
-    const hash = actorHash(type, id);
-    const shard = this.host.shardOf(hash);
-    const common = { type: definition.name, id, shard, node: this.name, replicas: [this.name], status };
-    if (!definition.memory) {
-      if (!activations.has(id)) throw unknownActor(type, id);
-      return { ...common, sequenceNumber: 0, state: null };
-    }
-    const log = this.#logs[shard]!;
-    if (this.#settings.journal.pendingBytes > 0) await this.#settings.journal.flush();
-    const end = committedEnd(this.host, log, type, id);
-    const reason = this.host.supervision.standing(type, id, this.#settings.clock.monotonicMs());
-    if (!end || end.sequenceNumber === 0) throw unknownActor(type, id);
-    if (at !== undefined && at > end.sequenceNumber) {
-      throw new GreenroomError(
-        'BAD_REQUEST',
-        `${type}/${id} has ${end.sequenceNumber} events; there is no state at ${at}`,
-      );
-    }
-    if (status === 'quarantined' && at === undefined) {
-      return {
-        ...common,
-        sequenceNumber: end.sequenceNumber,
-        state: null,
-        ...('reason' in reason ? { reason: reason.reason } : {}),
-      };
-    }
-    const recovered = await this.#recover(definition, id, log, end.newest, at);
-    if (recovered.deletedThrough > 0 && recovered.sequenceNumber === recovered.deletedThrough) {
-      if (at === undefined) throw unknownActor(type, id);
-      throw new GreenroomError('BAD_REQUEST', `events up to ${recovered.deletedThrough} of ${type}/${id} were deleted`);
-    }
-    return { ...common, sequenceNumber: at ?? recovered.sequenceNumber, state: recovered.state };
-  }
-
-  /** Makes a state beside the actor, in slices: looking does not wake it. */
-  async #recover(
-    definition: ActorDefinition,
-    id: ActorId,
-    log: OwnedShardLog,
-    newest: number,
-    through: SequenceNumber | undefined,
-  ) {
-    const { clock } = this.#settings;
-    const recovery = new Recovery({
-      memory: definition.memory!,
-      id,
-      log,
-      newest,
-      ...(through === undefined ? {} : { through }),
-    });
-    try {
-      for (;;) {
-        const endMs = clock.monotonicMs() + 2;
-        if (recovery.step(() => clock.monotonicMs() >= endMs)) return recovery.result;
-        await new Promise<void>((resolve) => clock.defer(resolve));
-      }
-    } catch (error) {
-      if (through !== undefined)
-        throw new GreenroomError('BAD_REQUEST', `the state at ${through} cannot be made: ${(error as Error).message}`, {
-          cause: error,
-        });
-      throw new GreenroomError('UNAVAILABLE', `the state cannot be recovered: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
+    return this.#reads.inspect(type, id, at);
   }
 
   async events(type: string, id: ActorId, after: SequenceNumber, limit: number): Promise<readonly PublicEvent[]> {
-    const { definition } = this.host.home(type);
-    if (!definition.memory) throw unknownActor(type, id);
-    if (this.#settings.journal.pendingBytes > 0) await this.#settings.journal.flush();
-    const log = this.#logs[this.host.shardOf(actorHash(type, id))]!;
-    const end = committedEnd(this.host, log, type, id);
-    if (!end || end.sequenceNumber === 0 || log.actor(definition.name, id)?.deleted) throw unknownActor(type, id);
-    return readCommittedEvents(end, after, limit);
+    return this.#reads.events(type, id, after, limit);
   }
 
   follow(type: string, id: ActorId, after: SequenceNumber, signal: AbortSignal): AsyncIterable<PublicEvent> {
     this.host.home(type);
-    const ended = AbortSignal.any([signal, this.#stopping.signal]);
-    return followEvents(this.host, (hash) => this.#logs[this.host.shardOf(hash)]!, type, id, after, ended);
+    return this.#reads.follow(type, id, after, AbortSignal.any([signal, this.#stopping.signal]));
   }
 
   passivate(type: string, id: ActorId): Promise<void> {
-    const activation = this.host.home(type).activations.get(id);
-    if (!activation) return Promise.resolve();
-    return new Promise((resolve) => activation.passivateWhenIdle(resolve));
+    return this.#reads.passivate(type, id);
   }
 
-  async resume(type: string, id: ActorId): Promise<void> {
-    this.host.home(type);
-    this.host.supervision.clear(type, id);
+  resume(type: string, id: ActorId): Promise<void> {
+    return this.#reads.resume(type, id);
   }
 
   delete(type: string, id: ActorId): Promise<void> {
@@ -331,71 +317,49 @@ export class ClusterNode implements Gateway {
   }
 
   cluster(): ClusterInfo {
-    const { journal, clusterAddress } = this.#settings;
-    return {
-      clusterId: journal.identity.clusterId,
-      node: this.name,
-      leader: this.name,
-      mapVersion: 1,
-      members: [
-        {
-          node: this.name,
-          address: clusterAddress,
-          httpAddress: this.httpAddress,
-          status: 'up',
-          shardsOwned: this.#logs.length,
-        },
-      ],
-    };
+    return clusterInfo(this.member, this.name);
   }
 
   shards(): readonly ShardInfo[] {
-    const status = this.#failure ? 'stopped' : 'active';
-    return this.#logs.map(({ shard, epoch }) => ({
-      shard,
-      epoch,
-      owner: this.name,
-      replicas: [this.name],
-      learners: [],
-      status,
-    }));
+    return shardInfos(this.member, this.#failure !== undefined);
   }
 
   drain(node: string): Promise<void> {
-    return Promise.reject(this.#aloneRefusal(node, 'drained'));
+    return drainMember(this.member, node);
   }
 
   remove(node: string): Promise<void> {
-    return Promise.reject(this.#aloneRefusal(node, 'removed'));
-  }
-
-  #aloneRefusal(node: string, done: string): GreenroomError {
-    if (node !== this.name)
-      return new GreenroomError('NOT_FOUND', `there is no member '${node}'; there is ${this.name}`);
-    return new GreenroomError(
-      'FORBIDDEN',
-      `${node} is the only member, so there is nobody to take its shards; it cannot be ${done}`,
-    );
+    return removeMember(this.member, node, this.#settings.clock.wallMs());
   }
 
   async readiness(): Promise<Readiness> {
     if (this.#failure) return { ready: false, reason: `the disk failed: ${this.#failure.message}` };
     if (this.#closed) return { ready: false, reason: 'the node is stopping' };
-    await new Promise<void>((resolve) => this.#settings.clock.defer(resolve));
     if (this.#lowDisk !== undefined) return { ready: false, reason: this.#lowDisk };
-    return { ready: true };
+    if (!this.member.isJoined) return { ready: false, reason: 'the node is not a member of its cluster' };
+    if (!this.member.isReady) return { ready: false, reason: 'shards of this node are not served yet' };
+    return (await this.#answersCanary())
+      ? { ready: true }
+      : { ready: false, reason: 'the replicas of its shards do not answer, so it cannot answer either' };
+  }
+
+  /** Whether a question to one of its shards can be answered now. */
+  async #answersCanary(): Promise<boolean> {
+    const { clock } = this.#settings;
+    await new Promise<void>((resolve) => clock.defer(resolve));
+    const [canary] = this.member.shards.allOwned;
+    if (!canary) return true;
+    return new Promise((resolve) => {
+      const cancel = clock.schedule(2_000, () => resolve(false));
+      const answered = (isConfirmed: boolean) => {
+        cancel();
+        resolve(isConfirmed);
+      };
+      canary.confirm({ confirmed: () => answered(true), lost: () => answered(false) });
+    });
   }
 
   metrics(): readonly (MetricSample | MetricHistogram)[] {
-    return nodeMetrics(this.host, this.#logs.length, this.#settings.journal.pendingBytes);
+    return nodeMetrics(this.host, this.member, this.#settings.journal.pendingBytes);
   }
-
-  #logOf(type: string, id: ActorId): OwnedShardLog | undefined {
-    return this.#logs[this.host.shardOf(actorHash(type, id))];
-  }
-}
-
-/** Order of UTF-8 bytes, which is the order of code points (UTF-16 code units differ beyond the basic plane). */
-function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

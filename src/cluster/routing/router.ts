@@ -118,6 +118,11 @@ export class Router implements Elsewhere {
     return this.#held;
   }
 
+  /** A committed position of the shard that this node was told of; 0 if none. */
+  knownPosition(shard: ShardId): Position {
+    return this.#routes.get(shard)?.known ?? 0;
+  }
+
   // ---- commands in ------------------------------------------------------------------------------------------
 
   isHere(shard: ShardId): boolean {

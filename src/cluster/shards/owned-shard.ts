@@ -101,8 +101,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     this.replicas = owned.replicas;
     this.peers = owned.replicas.filter((each) => each !== home.storeId);
     this.peersNeeded = writeQuorum(owned.replicas.length) - 1;
-    const needed = sealQuorum(owned.sealed.length) - (home.mistaken('seal with one answer too few') ? 1 : 0);
-    this.#sealing = new Sealing(owned.sealed, owned.sealed.length === 0 ? 0 : needed, home.mistaken);
+    this.#sealing = new Sealing(owned.sealed, answersNeeded(owned.sealed, home.mistaken), home.mistaken);
     for (const peer of this.peers) this.#followers.set(peer, new Follower(peer, true, 1));
     this.setLearners(owned.learners);
   }
@@ -551,6 +550,12 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
   #send(to: StoreId, message: ShardMessage): void {
     this.#home.send(to, encodeShardMessage(message));
   }
+}
+
+/** A shard that never served has nothing to seal. */
+function answersNeeded(sealed: readonly StoreId[], mistaken: Mistaken): number {
+  if (sealed.length === 0) return 0;
+  return sealQuorum(sealed.length) - (mistaken('seal with one answer too few') ? 1 : 0);
 }
 
 function epochStart(body: Buffer): RecordDraft {
