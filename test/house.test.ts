@@ -38,6 +38,7 @@ const drivers: Readonly<Record<string, string>> = {
   'bench/': 'measures real time on a real machine',
   'start-node.ts': 'puts the drivers together',
   'testing/journal-suite.ts': 'runs against real stores, and waits for them',
+  'testing/simulation/drain.ts': 'lets the real event loop run empty between two events of a simulated world',
   'testing/virtual-clock.ts': 'defers to the event loop unless it is told otherwise',
 };
 

@@ -38,7 +38,9 @@ export class MemoryDisk {
   freeBytes: number | undefined;
 
   #held = false;
+  #pace: ((sync: () => void) => void) | undefined;
   #failure: Error | undefined;
+  #nextFailure: { readonly error: Error; readonly isKept: boolean } | undefined;
   #lostBatches = 0;
   #waiting: (() => void) | undefined;
   readonly #damage = new Map<string, MemoryDamage>();
@@ -62,6 +64,11 @@ export class MemoryDisk {
     this.step();
   }
 
+  /** From now on `pace` is handed every batch's sync, and runs it when it sees fit: how slow a disk is. */
+  paceBy(pace: ((sync: () => void) => void) | undefined): void {
+    this.#pace = pace;
+  }
+
   /** A batch is being synced and waits for {@link step}. */
   get isWaiting(): boolean {
     return this.#waiting !== undefined;
@@ -70,6 +77,24 @@ export class MemoryDisk {
   /** Every later batch fails with this error; undefined: the disk works again (for the next journal on it). */
   failWrites(error: Error | undefined): void {
     this.#failure = error;
+  }
+
+  /** The next batch is told to have failed; `isKept`: it is on disk nevertheless, as after an fsync that lied. */
+  failNextWrite(error: Error, isKept: boolean): void {
+    this.#nextFailure = { error, isKept };
+  }
+
+  /** What is on it now, as another disk: a backup. Without what is wrong with this one. */
+  image(): MemoryDisk {
+    const image = new MemoryDisk();
+    image.identity = this.identity;
+    image.boot = this.boot;
+    image.batches = this.batches;
+    for (const [shard, rows] of this.logs) image.logs.set(shard, [...rows]);
+    for (const [shard, state] of this.hardStates) image.hardStates.set(shard, state);
+    for (const [name, value] of this.controls) image.controls.set(name, value);
+    for (const [shard, position] of this.committed) image.committed.set(shard, position);
+    return image;
   }
 
   /** Spoils one row. It is told when the row is read. */
@@ -97,6 +122,7 @@ export class MemoryDisk {
   whenAllowed(sync: () => void, defer: (task: () => void) => void): void {
     assert(this.#waiting === undefined, 'one batch is in flight');
     if (this.#held) this.#waiting = sync;
+    else if (this.#pace) this.#pace(sync);
     else defer(sync);
   }
 
@@ -105,16 +131,19 @@ export class MemoryDisk {
     this.#waiting = undefined;
   }
 
-  /** @internal @returns the error if the batch cannot be written; then nothing of it is on disk */
+  /** @internal @returns the error if the batch is told to have failed; then nothing of it is on disk, unless the disk lies */
   write(changes: readonly MemoryChange[], bytes: number): Error | undefined {
     if (this.#failure) return this.#failure;
+    const failure = this.#nextFailure;
+    this.#nextFailure = undefined;
+    if (failure && !failure.isKept) return failure.error;
     if (this.freeBytes !== undefined) {
       if (bytes > this.freeBytes) return new Error('ENOSPC: no space left on device, write');
       this.freeBytes -= bytes;
     }
     for (const change of changes) this.#apply(change);
     this.batches += 1;
-    return undefined;
+    return failure?.error;
   }
 
   #apply(change: MemoryChange): void {

@@ -96,8 +96,13 @@ export class MemoryJournal implements Journal {
     return (this.#gathering?.bytes ?? 0) + (this.#inFlight?.bytes ?? 0);
   }
 
-  /** The process dies: what was not synced is lost, nobody is told. @returns a journal on what is left, to be opened */
-  crash(): MemoryJournal {
+  /**
+   * The process dies: what was not synced is lost, nobody is told. The batch that was being synced is lost as well, or
+   * is on disk as a whole if the caller says so. @returns a journal on what is left, to be opened
+   */
+  crash({ inFlightIsOnDisk = false }: { readonly inFlightIsOnDisk?: boolean } = {}): MemoryJournal {
+    const inFlight = this.#inFlight;
+    if (inFlightIsOnDisk && inFlight && !this.#crashed) this.disk.write(inFlight.changes, inFlight.bytes);
     this.#crashed = true;
     this.#status = 'closed';
     this.#gathering = undefined;

@@ -1,0 +1,53 @@
+/**
+ * What a node's journal shows to the invariants. Every cluster whose nodes keep their shards in a {@link Journal} can
+ * use it; the node adds what only it knows: what it serves, and which replicas are active.
+ */
+import { decodeCommandBody } from '../../persistence/codec.ts';
+import type { Journal } from '../../persistence/journal.ts';
+import type { MemoryDisk } from '../../persistence/memory-disk.ts';
+import { lastSequence } from '../../persistence/record.ts';
+import type { LoggedRecord, ShardInspection } from './inspection.ts';
+
+/** What is not in a journal. */
+export interface Ownership {
+  readonly servesEpoch: number | undefined;
+  readonly activeEpoch: number;
+  readonly activeReplicas: readonly string[];
+  readonly isComplete: boolean;
+}
+
+export function inspectShard(journal: Journal, disk: MemoryDisk, shard: number, ownership: Ownership): ShardInspection {
+  const hardState = journal.hardState(shard);
+  return {
+    ...ownership,
+    shard,
+    promisedEpoch: hardState?.promisedEpoch ?? 0,
+    promisedTo: hardState?.promisedTo ?? '',
+    durableLength: disk.logs.get(shard)?.length ?? 0,
+    committed: journal.committed(shard),
+    record: (position) => loggedRecord(journal, shard, position),
+  };
+}
+
+/** A record as the invariants see it. Its body is read only when somebody asks for the command's id. */
+export function loggedRecord(journal: Journal, shard: number, position: number): LoggedRecord | undefined {
+  const read = journal.read(shard, position);
+  if (read.type === 'hollow') {
+    const { epoch, chain } = read;
+    return { position, epoch, chain, actor: '', commandId: '', firstSequence: 0, lastSequence: 0 };
+  }
+  if (read.type !== 'record') return undefined;
+  const { head, body } = read;
+  const hasEvents = head.kind === 'command' && head.eventCount > 0;
+  return {
+    position,
+    epoch: head.epoch,
+    chain: head.chain,
+    actor: head.type === '' ? '' : `${head.type}/${head.id}`,
+    firstSequence: hasEvents ? head.firstSequence : 0,
+    lastSequence: hasEvents ? lastSequence(head) : 0,
+    get commandId() {
+      return head.kind === 'command' ? decodeCommandBody(body).commandId : '';
+    },
+  };
+}

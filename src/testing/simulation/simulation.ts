@@ -1,0 +1,217 @@
+/**
+ * One run: a world from its seed, a cluster in it, clients, faults, a quiet end, and the checks. Everything that was
+ * promised has to hold through it, whatever the seed made of it.
+ */
+import type { Counters } from './counters.ts';
+import { FaultDriver } from './fault-driver.ts';
+import { type FaultSchedule, randomSchedule } from './fault-schedule.ts';
+import { Invariants } from './invariants.ts';
+import { checkPromises, longestPauses, tellsUnderWay } from './promises.ts';
+import { SimulatedCluster } from './simulated-cluster.ts';
+import type { ClusterKind } from './simulated-node.ts';
+import { randomTuning, type Tuning } from './tuning.ts';
+import { Workload } from './workload.ts';
+import { World } from './world.ts';
+
+export interface SimulationOptions {
+  readonly cluster: ClusterKind;
+  readonly seed: number;
+  readonly nodes: number;
+  /** Virtual minutes with faults. */
+  readonly minutes: number;
+  readonly mistake?: string | undefined;
+  /** Instead of what the seed draws. */
+  readonly tuning?: Partial<Tuning> | undefined;
+  /** Told every line of the trace. */
+  readonly onLine?: ((line: string) => void) | undefined;
+}
+
+/** Something that must not be, and which check saw it. */
+export interface Violation {
+  /** `P1` … `P8`, `I1` … `I12`, or `defect`. */
+  readonly check: string;
+  readonly what: string;
+}
+
+export interface SimulationOutcome {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  /** Depends on everything that happened: equal in every run of the seed. */
+  readonly hash: string;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly operations: number;
+  readonly acknowledged: number;
+  readonly undecided: number;
+  readonly longestSilenceMs: number;
+  readonly longestCommandMs: number;
+  readonly counters: Counters;
+  readonly schedule: FaultSchedule;
+  readonly tuning: Tuning;
+  /** The newest lines of the trace. */
+  readonly tail: readonly string[];
+}
+
+/** A new cluster has formed within this. */
+export const formsWithinMs = 60_000;
+/** After everything healed, every shard serves again within this (I12). */
+export const servesWithinMs = 60_000;
+/** After that, what actors told each other has arrived within this. */
+const tellsArriveWithinMs = 60_000;
+const lookEveryMs = 100;
+const rebuildLookEveryMs = 1_000;
+/** Machines that may join later. */
+const spareCount = 2;
+
+export async function simulate(options: SimulationOptions): Promise<SimulationOutcome> {
+  return await new Simulation(options).run();
+}
+
+class Simulation {
+  readonly #options: SimulationOptions;
+  readonly #world: World;
+  readonly #tuning: Tuning;
+  readonly #cluster: SimulatedCluster;
+  readonly #workload: Workload;
+  readonly #driver: FaultDriver;
+  readonly #invariants: Invariants;
+  readonly #schedule: FaultSchedule;
+  readonly #violations: Violation[] = [];
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    this.#world = new World(options.seed, { onLine: options.onLine });
+    const nodes = Array.from({ length: options.nodes }, (_, index) => nodeName(index));
+    this.#tuning = { ...randomTuning(this.#world.random('tuning'), options.nodes), ...options.tuning };
+    const under = options.cluster.create({
+      world: this.#world,
+      nodes,
+      tuning: this.#tuning,
+      mistake: options.mistake,
+    });
+    this.#cluster = new SimulatedCluster(this.#world, under, this.#tuning);
+    for (const name of nodes) this.#cluster.addMachine(name);
+    this.#workload = new Workload(this.#cluster, this.#tuning);
+    this.#driver = new FaultDriver(this.#cluster);
+    this.#invariants = new Invariants();
+    this.#schedule = randomSchedule(this.#world.random('faults'), {
+      nodes,
+      spares: Array.from({ length: spareCount }, (_, index) => nodeName(options.nodes + index)),
+      survives: under.survives,
+      startMs: 5_000,
+      endMs: options.minutes * 60_000,
+    });
+  }
+
+  async run(): Promise<SimulationOutcome> {
+    const endMs = this.#options.minutes * 60_000;
+    this.#world.onStep(() => this.#look());
+    this.#watchRebuilds();
+    for (const name of this.#cluster.names) this.#cluster.boot(name);
+    if (await this.#comes('a new cluster forms', () => this.#everyoneServes(), formsWithinMs)) {
+      this.#driver.plan(this.#schedule.faults);
+      const clients = this.#workload.start();
+      await this.#world.run(endMs);
+      this.#workload.end();
+      this.#driver.healAll();
+      await this.#comes('every shard serves again', () => this.#everyoneServes(), servesWithinMs);
+      await this.#lets(clients);
+      await this.#readLast();
+    }
+    return this.#outcome();
+  }
+
+  /** Lets time pass until it is so. @returns false, and it is a violation (I12), if it is not so in time */
+  async #comes(what: string, isSo: () => boolean, withinMs: number): Promise<boolean> {
+    const untilMs = this.#world.nowMs + withinMs;
+    while (!this.#world.isStopped) {
+      if (isSo()) return true;
+      if (this.#world.nowMs >= untilMs) {
+        this.#found('I12', `${what} within ${withinMs} ms`);
+        return false;
+      }
+      await this.#world.run(Math.min(untilMs, this.#world.nowMs + lookEveryMs));
+    }
+    return false;
+  }
+
+  /** Lets time pass until the promise has settled. */
+  async #lets(promise: Promise<unknown>): Promise<void> {
+    let isSettled = false;
+    void promise.finally(() => {
+      isSettled = true;
+    });
+    while (!isSettled && !this.#world.isStopped) await this.#world.run(this.#world.nowMs + lookEveryMs);
+  }
+
+  #everyoneServes(): boolean {
+    return this.#cluster.names.every((name) => this.#cluster.node(name)?.isServing);
+  }
+
+  async #readLast(): Promise<void> {
+    const untilMs = this.#world.nowMs + tellsArriveWithinMs;
+    for (;;) {
+      const reading = this.#workload.readAll();
+      await this.#lets(reading);
+      if (this.#world.isStopped) return;
+      for (const what of await reading) this.#found('I12', `everything has healed, and yet: ${what}`);
+      const underWay = tellsUnderWay(this.#workload.last);
+      if (underWay === 0 || this.#violations.length > 0) return;
+      if (this.#world.nowMs >= untilMs) {
+        this.#found('P2', `${underWay} tells that were recorded never arrived`);
+        return;
+      }
+      await this.#world.run(this.#world.nowMs + 5_000);
+    }
+  }
+
+  #watchRebuilds(): void {
+    this.#world.after(rebuildLookEveryMs, () => {
+      this.#cluster.noteRebuilt();
+      this.#watchRebuilds();
+    });
+  }
+
+  #look(): void {
+    for (const what of this.#cluster.violations.splice(0)) this.#found('defect', what);
+    for (const { invariant, what } of this.#invariants.look(this.#cluster.inspected())) this.#found(invariant, what);
+    if (this.#violations.length > 0) this.#world.stop();
+  }
+
+  #found(check: string, what: string): void {
+    this.#world.note('checks', `VIOLATION of ${check}: ${what}`);
+    this.#violations.push({ check, what });
+  }
+
+  #outcome(): SimulationOutcome {
+    const { history, last } = this.#workload;
+    let undecided = 0;
+    if (this.#violations.length === 0) {
+      const findings = checkPromises({ history, last, health: this.#cluster.health });
+      undecided = findings.undecided;
+      for (const { promise, what } of findings.violations) this.#found(promise, what);
+    }
+    const pauses = longestPauses(history);
+    const answered = new Set(['reply', 'rejection', 'failure']);
+    return {
+      seed: this.#options.seed,
+      violations: this.#violations,
+      hash: this.#world.trace.hash,
+      steps: this.#world.trace.steps,
+      virtualMs: this.#world.nowMs,
+      operations: history.operations.length,
+      acknowledged: history.operations.filter(({ outcome }) => answered.has(outcome.type)).length,
+      undecided,
+      longestSilenceMs: pauses.silenceMs,
+      longestCommandMs: pauses.commandMs,
+      counters: this.#cluster.counters,
+      schedule: this.#schedule,
+      tuning: this.#tuning,
+      tail: this.#world.trace.tail,
+    };
+  }
+}
+
+function nodeName(index: number): string {
+  return String.fromCharCode('a'.charCodeAt(0) + index);
+}

@@ -1,0 +1,212 @@
+/**
+ * Simulated clients: each sends one command after the other, through whatever node it likes, and sends again under the
+ * same key until it knows what became of it or its patience ends. All that it does and hears goes into a history.
+ *
+ * Actors come in generations, so that no history grows beyond what can be checked; the tellers stay the same for the
+ * whole run.
+ */
+import { Rejection } from '../../core/errors.ts';
+import type { ActorId, CommandId } from '../../core/ids.ts';
+import type { Random } from '../../core/random.ts';
+import { History, type Invocation, type Outcome } from './history.ts';
+import { operationsMax } from './linearizability.ts';
+import { between, pick, spread } from './random-choices.ts';
+import type { Attempt, SimulatedCluster } from './simulated-cluster.ts';
+import type { Tuning } from './tuning.ts';
+
+/** How long a client goes on about one command. */
+export const patienceMs = 60_000;
+/** How long the last reads, after everything has healed, may take. */
+export const lastReadPatienceMs = 60_000;
+/** Operations on one actor before the next generation begins: leaves room for what is under way. */
+const operationsPerActor = operationsMax - 50;
+const generationMs = 60_000;
+const actorsPerType = 2;
+const tellers = ['t0', 't1', 't2'] as const;
+
+interface Command {
+  readonly type: string;
+  readonly id: string;
+  readonly command: string;
+  readonly input?: unknown;
+}
+
+/** Answers after which the same command may be sent again, and whether the attempt is known not to have happened. */
+const retried: Readonly<Record<string, 'not executed' | 'unknown'>> = {
+  UNAVAILABLE: 'not executed',
+  OVERLOADED: 'not executed',
+  OUTCOME_UNKNOWN: 'unknown',
+};
+
+export class Workload {
+  readonly history: History;
+  /** What actors answered in the end, by `type/id`. */
+  readonly last = new Map<string, unknown>();
+  readonly #cluster: SimulatedCluster;
+  readonly #tuning: Tuning;
+  readonly #random: Random;
+  /** Operations so far, by `type/id`. */
+  readonly #counts = new Map<string, number>();
+  readonly #overflows = new Map<string, number>();
+  #values = 0;
+  #keys = 0;
+  #isEnding = false;
+
+  constructor(cluster: SimulatedCluster, tuning: Tuning) {
+    this.#cluster = cluster;
+    this.#tuning = tuning;
+    this.#random = cluster.world.random('workload');
+    this.history = new History(() => cluster.world.nowMs);
+  }
+
+  /** Starts the clients; resolves when all have ended after {@link end}. */
+  async start(): Promise<void> {
+    await Promise.all(Array.from({ length: this.#tuning.clients }, (_, index) => this.#client(`c${index}`)));
+  }
+
+  /** No client begins anything new. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  /** Reads every actor that was ever used. @returns what could not be read */
+  async readAll(): Promise<readonly string[]> {
+    const unread: string[] = [];
+    const read = async (actor: string) => {
+      const [type, id] = actor.split('/') as [string, string];
+      const command = { Register: 'read', Tokens: 'read', Account: 'entries', Teller: 'report' }[type]!;
+      const outcome = await this.#run('last', { type, id, command }, lastReadPatienceMs);
+      if (outcome.type === 'reply') this.last.set(actor, outcome.reply);
+      else unread.push(`${actor}: ${outcome.type} ${outcome.code}`);
+    };
+    await Promise.all([...this.#counts.keys()].map(read));
+    return unread;
+  }
+
+  async #client(name: string): Promise<void> {
+    let count = 0;
+    while (!this.#isEnding) {
+      await this.#wait(this.#tuning.thinkMs * 2 * this.#random.next());
+      if (this.#isEnding) return;
+      count += 1;
+      await this.#run(name, this.#nextCommand(name, count), patienceMs);
+    }
+  }
+
+  #nextCommand(client: string, count: number): Command {
+    const dice = this.#random.next();
+    if (dice < 0.3) return this.#registerCommand();
+    if (dice < 0.7) return this.#tokensCommand(`${client}-${count}`);
+    if (dice < 0.85) return this.#accountCommand(`${client}-${count}`);
+    const id = pick(this.#random, tellers);
+    if (this.#random.next() < 0.2) return { type: 'Teller', id, command: 'report' };
+    return { type: 'Teller', id, command: 'send', input: pick(this.#random, tellers) };
+  }
+
+  #registerCommand(): Command {
+    const id = this.#actorId('Register');
+    const dice = this.#random.next();
+    if (dice < 0.35) return { type: 'Register', id, command: 'read' };
+    this.#values += 1;
+    if (dice < 0.7) return { type: 'Register', id, command: 'write', input: this.#values };
+    const expected = Math.max(0, this.#values - between(this.#random, 1, 4));
+    return { type: 'Register', id, command: 'compareAndSet', input: { expected, next: this.#values } };
+  }
+
+  #tokensCommand(token: string): Command {
+    const id = this.#actorId('Tokens');
+    const command = pick(this.#random, [
+      'append',
+      'append',
+      'append',
+      'appendPair',
+      'appendAndReject',
+      'appendAndFail',
+      'touch',
+      'read',
+    ] as const);
+    return command === 'touch' || command === 'read'
+      ? { type: 'Tokens', id, command }
+      : { type: 'Tokens', id, command, input: token };
+  }
+
+  #accountCommand(transfer: string): Command {
+    const id = this.#actorId('Account');
+    const to = this.#actorId('Account');
+    if (to === id || this.#random.next() < 0.2) return { type: 'Account', id, command: 'entries' };
+    // Counted as used: the last reads have to include who was only asked.
+    this.#counts.set(`Account/${to}`, this.#counts.get(`Account/${to}`) ?? 0);
+    const amount = between(this.#random, 1, 100);
+    return { type: 'Account', id, command: 'transfer', input: { to, transfer, amount } };
+  }
+
+  /** An actor of the generation that is in use. */
+  #actorId(type: string): string {
+    const generation = Math.floor(this.#cluster.world.nowMs / generationMs);
+    const stem = `${generation}-${between(this.#random, 0, actorsPerType - 1)}`;
+    const overflow = this.#overflows.get(`${type}/${stem}`) ?? 0;
+    const id = `${stem}-${overflow}`;
+    if ((this.#counts.get(`${type}/${id}`) ?? 0) >= operationsPerActor)
+      this.#overflows.set(`${type}/${stem}`, overflow + 1);
+    return id;
+  }
+
+  async #run(client: string, { type, id, command, input }: Command, forMs: number): Promise<Outcome> {
+    this.#keys += 1;
+    const actor = `${type}/${id}`;
+    this.#counts.set(actor, (this.#counts.get(actor) ?? 0) + 1);
+    if (type === 'Teller' && typeof input === 'string')
+      this.#counts.set(`Teller/${input}`, this.#counts.get(`Teller/${input}`) ?? 0);
+    const invocation: Invocation = { client, actor, command, input, key: `k${this.#keys}` };
+    const open = this.history.begin(invocation);
+    const untilMs = this.#cluster.world.nowMs + forMs;
+    let mayHaveHappened = false;
+    for (let attempts = 1; ; attempts++) {
+      const attempt = await this.#cluster.attempt(pick(this.#random, this.#cluster.names), {
+        type,
+        id: id as ActorId,
+        command,
+        input,
+        key: invocation.key as CommandId,
+        timeoutMs: this.#tuning.attemptTimeoutMs,
+      });
+      const answer = answerOf(attempt);
+      if (answer.type === 'again') {
+        mayHaveHappened ||= answer.mayHaveHappened;
+        if (this.#cluster.world.nowMs < untilMs) {
+          await this.#wait(spread(this.#random, 20, 1_000));
+          continue;
+        }
+      }
+      const outcome: Outcome =
+        answer.type === 'again' ? { type: mayHaveHappened ? 'unknown' : 'notExecuted', code: answer.code } : answer;
+      open.end(outcome, attempts);
+      this.#cluster.world.note(client, `${actor}.${command} ${outcome.type} after ${attempts}`);
+      return outcome;
+    }
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#cluster.world.after(delayMs, resolve));
+  }
+}
+
+type AttemptAnswer = Outcome | { readonly type: 'again'; readonly code: string; readonly mayHaveHappened: boolean };
+
+function answerOf(attempt: Attempt): AttemptAnswer {
+  switch (attempt.type) {
+    case 'answer':
+      return { type: 'reply', reply: attempt.answer.reply, replayed: attempt.answer.replayed };
+    case 'refused':
+      return { type: 'again', code: 'REFUSED', mayHaveHappened: false };
+    case 'silence':
+      return { type: 'again', code: 'SILENCE', mayHaveHappened: true };
+    case 'error': {
+      const { error } = attempt;
+      if (error instanceof Rejection) return { type: 'rejection', code: error.code };
+      const known = retried[error.code];
+      if (known === undefined) return { type: 'failure', code: error.code };
+      return { type: 'again', code: error.code, mayHaveHappened: known === 'unknown' };
+    }
+  }
+}
