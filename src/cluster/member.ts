@@ -224,10 +224,7 @@ export class ClusterMember implements TransportHandlers {
     if (this.#isStopping) return;
     this.#isStopping = true;
     const { clock } = this.#options;
-    const others = [...(this.#map?.members.values() ?? [])].some(
-      ({ storeId, status }) => storeId !== this.storeId && status === 'up' && this.isUp(storeId),
-    );
-    if (!others) return;
+    if (!this.hasOthers) return;
     const endMs = clock.monotonicMs() + graceMs;
     this.#proposeSoon({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
     const isDone = () => [...this.shards.allOwned].length === 0;
@@ -263,6 +260,13 @@ export class ClusterMember implements TransportHandlers {
 
   get voters(): readonly StoreId[] {
     return this.#control.voters;
+  }
+
+  /** Another member is up and in reach. */
+  get hasOthers(): boolean {
+    for (const { storeId, status } of this.#map?.members.values() ?? [])
+      if (storeId !== this.storeId && status === 'up' && this.isUp(storeId)) return true;
+    return false;
   }
 
   get isJoined(): boolean {

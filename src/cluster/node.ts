@@ -218,7 +218,7 @@ export class ClusterNode implements Gateway {
   async #close(graceMs: number): Promise<void> {
     const { clock, journal, log } = this.#settings;
     const endMs = clock.monotonicMs() + graceMs;
-    if (!this.#failure && graceMs > 0) await this.member.handOff(graceMs);
+    if (!this.#failure && graceMs > 0 && this.member.hasOthers) await this.member.handOff(graceMs);
     this.#cancelDiskCheck?.();
     this.host.stopAdmitting('this node is stopping');
     this.#stopping.abort();

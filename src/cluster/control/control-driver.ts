@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { StoreId } from '../../core/ids.ts';
-import { type Random, randomName } from '../../core/random.ts';
+import type { Random } from '../../core/random.ts';
 import type { Journal } from '../../persistence/journal.ts';
 import { ControlCodec, type ControlEncoding, type ControlWireMessage } from './control-codec.ts';
 import { ControlLog, type ControlRole } from './control-log.ts';
@@ -71,7 +71,7 @@ export class ControlDriver<Change, Snapshot> {
     this.#options = options;
     this.#codec = new ControlCodec(options);
     const { journal, self, random } = options;
-    this.#idPrefix = `${randomName(random, 10)}.`;
+    this.#idPrefix = `${self}.${journal.boot}.`;
     const state = journal.control(stateRow);
     const snapshot = journal.control(snapshotRow);
     this.#found = options.found && !state;
