@@ -59,6 +59,8 @@ export interface NodeSettings {
   readonly transport?: Transport;
   /** Members of the cluster that an empty store is to join; without any it founds one. */
   readonly seeds?: readonly PeerAddress[];
+  /** Whether an empty store begins a cluster. Default: if there are no seeds. */
+  readonly founds?: boolean;
   readonly zone?: string;
   readonly mistaken?: Mistaken;
   /** This node may not go on as a member: it was removed, or refused. */
@@ -123,7 +125,7 @@ export class ClusterNode implements Gateway {
         httpAddress: this.httpAddress,
         zone: settings.zone ?? '',
       }),
-      founds: seeds.length === 0 && !hasControlLog(journal),
+      founds: (settings.founds ?? seeds.length === 0) && !hasControlLog(journal),
       seeds,
       receive: (command) => this.host.receive(command),
       nextCommandId: () => this.host.nextCommandId(),

@@ -1,10 +1,11 @@
 /** What the simulation scripts are told on the command line. */
 import { parseArgs } from 'node:util';
+import { greenroomCluster } from '../../src/testing/simulation/greenroom-cluster.ts';
 import { greenroomAlone } from '../../src/testing/simulation/greenroom-nodes.ts';
 import type { ClusterKind } from '../../src/testing/simulation/simulated-node.ts';
 import { toyCluster } from './toy/toy-cluster.ts';
 
-export const clusterKinds: readonly ClusterKind[] = [toyCluster, greenroomAlone];
+export const clusterKinds: readonly ClusterKind[] = [greenroomCluster, toyCluster, greenroomAlone];
 
 export interface SimulationArguments {
   readonly cluster: ClusterKind;
@@ -24,7 +25,7 @@ export function parseSimulationArguments(
   const { values } = parseArgs({
     args: list,
     options: {
-      cluster: { type: 'string', default: 'toy' },
+      cluster: { type: 'string', default: 'greenroom' },
       nodes: { type: 'string' },
       minutes: { type: 'string' },
       seeds: { type: 'string' },

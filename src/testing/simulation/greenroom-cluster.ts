@@ -1,0 +1,259 @@
+/**
+ * A Greenroom cluster under the simulator: several production nodes on virtual time, a simulated network and simulated
+ * disks. The first machine founds; every other empty disk joins.
+ */
+import { defineActor } from '../../actors/definition.ts';
+import { shardInfos } from '../../cluster/membership/cluster-info.ts';
+import type { ClusterMap } from '../../cluster/membership/cluster-map.ts';
+import { protocolMistakes } from '../../cluster/mistakes.ts';
+import { ClusterNode } from '../../cluster/node.ts';
+import type { NodeName, StoreId } from '../../core/ids.ts';
+import type { MemoryJournal } from '../../persistence/memory-journal.ts';
+import { MemoryNetwork, type MemoryTransport } from '../../transport/memory-transport.ts';
+import type { FaultKind } from './faults.ts';
+import type { Acknowledgement, NodeInspection } from './inspection.ts';
+import { inspectShard } from './journal-inspection.ts';
+import type {
+  ClusterKind,
+  ClusterSetup,
+  ClusterUnderTest,
+  NetworkFaults,
+  NodeSeat,
+  SimulatedNode,
+} from './simulated-node.ts';
+import { SnapshotFolds } from './snapshot-folds.ts';
+import { workloadActors } from './workload-actors.ts';
+
+const shutdownGraceMs = 10_000;
+/** A link that was cut is given up after this. */
+const detectMs = 3_000;
+
+const survived: readonly FaultKind[] = [
+  'cut',
+  'partition',
+  'break',
+  'delay',
+  'pause',
+  'slow',
+  'crash',
+  'stop',
+  'rollingRestart',
+  'clockJump',
+  'slowDisk',
+  'fullDisk',
+  'syncError',
+  'wipe',
+  'join',
+];
+
+/** Several nodes. */
+export const greenroomCluster: ClusterKind = {
+  name: 'greenroom',
+  mistakes: Object.fromEntries(protocolMistakes.map((mistake) => [mistake, mistake])),
+  create: (setup) => new GreenroomCluster(setup),
+};
+
+class GreenroomCluster implements ClusterUnderTest {
+  readonly survives = new Set(survived);
+  readonly network: NetworkFaults;
+  readonly #setup: ClusterSetup;
+  readonly #memory: MemoryNetwork;
+  readonly #transports = new Map<string, MemoryTransport>();
+  /** The newest store of each machine. */
+  readonly #stores = new Map<string, StoreId>();
+  readonly #machines = new Map<StoreId, string>();
+  readonly #nodes = new Map<string, ClusterNode>();
+  readonly #delays = new Map<string, number>();
+  #isFounded = false;
+
+  constructor(setup: ClusterSetup) {
+    this.#setup = setup;
+    const { world, tuning } = setup;
+    const random = world.random('network');
+    const usualMs = () => tuning.networkMs * (0.5 - Math.log(1 - random.next()) / 2);
+    this.#memory = new MemoryNetwork({
+      nowMs: () => world.nowMs,
+      schedule: (delayMs, task) => void world.after(delayMs, task),
+      policy: {
+        delayMs: (from, to) => usualMs() + (this.#delays.get(`${from} ${to}`) ?? 0),
+        dialMs: (from, to) => 2 * usualMs() + (this.#delays.get(`${from} ${to}`) ?? 0),
+        detectMs: () => detectMs * (0.5 + random.next()),
+      },
+    });
+    const storesOf = (from: string, to: string) => [this.#stores.get(from), this.#stores.get(to)] as const;
+    this.network = {
+      cut: (from, to) => {
+        const [a, b] = storesOf(from, to);
+        if (a && b) this.#memory.cut(a, b);
+      },
+      break: (from, to) => {
+        const [a, b] = storesOf(from, to);
+        if (!a || !b) return;
+        this.#memory.break(a, b);
+        this.#memory.break(b, a);
+      },
+      delay: (from, to, byMs) => {
+        const [a, b] = storesOf(from, to);
+        if (a && b) this.#delays.set(`${a} ${b}`, byMs);
+      },
+      heal: () => {
+        this.#memory.healAll();
+        this.#delays.clear();
+      },
+      crash: (name) => {
+        const transport = this.#transports.get(name);
+        if (transport) this.#memory.crash(transport);
+        this.#nodes.delete(name);
+      },
+      pause() {},
+      resume() {},
+    };
+  }
+
+  /** The newest map that any node knows. */
+  get #map(): ClusterMap | undefined {
+    let newest: ClusterMap | undefined;
+    for (const { member } of this.#nodes.values())
+      if (member.map && member.map.version > (newest?.version ?? -1)) newest = member.map;
+    return newest;
+  }
+
+  copySets(): readonly (readonly string[])[] {
+    const map = this.#map;
+    if (!map) return [this.#setup.nodes];
+    const machinesOf = (stores: readonly StoreId[]) => stores.flatMap((store) => this.#machines.get(store) ?? []);
+    const sets = new Map<string, readonly string[]>();
+    for (const { active, assigned } of map.shards)
+      for (const { replicas } of [active, assigned]) sets.set(replicas.join(), machinesOf(replicas));
+    for (const { member } of this.#nodes.values()) sets.set(member.voters.join(), machinesOf(member.voters));
+    return [...sets.values()].filter((set) => set.length > 0);
+  }
+
+  /** Its new store is a replica of everything that it should be, and votes if it should. */
+  isRebuilt(name: string): boolean {
+    const store = this.#stores.get(name);
+    const map = this.#map;
+    const node = this.#nodes.get(name);
+    if (!map || !store || !node?.member.isReady) return false;
+    const wanted = Math.min(map.replicas, [...map.members.values()].filter(({ status }) => status === 'up').length);
+    const isWhole = map.shards.every(
+      ({ active, assigned, learners }) =>
+        active.epoch === assigned.epoch && learners.length === 0 && active.replicas.length >= wanted,
+    );
+    const old = [...this.#machines].filter(([, machine]) => machine === name).map(([each]) => each);
+    const isForgotten = (each: StoreId) =>
+      each === store || map.shards.every(({ active }) => !active.replicas.includes(each));
+    const voters = [...this.#nodes.values()].map(({ member }) => member.voters);
+    return (
+      isWhole &&
+      old.every(isForgotten) &&
+      voters.every((set) => old.every((each) => each === store || !set.includes(each)))
+    );
+  }
+
+  async start(seat: NodeSeat): Promise<SimulatedNode> {
+    const { name, clock, random, log, disk, life } = seat;
+    const { tuning, mistake } = this.#setup;
+    const storeId = disk.storeId as StoreId;
+    this.#stores.set(name, storeId);
+    this.#machines.set(storeId, name);
+    const founds = disk.isEmpty && !this.#isFounded && name === this.#setup.nodes[0];
+    if (founds) this.#isFounded = true;
+    const { shardCount, replicas } = tuning;
+    const journal = disk.journal(life, { clusterId: 'simulated', node: name, shardCount, replicas });
+    const { boot } = await journal.open();
+    const transport = this.#memory.transport({
+      identity: { storeId, node: name as NodeName, boot },
+      address: `${name}:7400`,
+      clusterId: 'simulated',
+      defer: (task) => clock.defer(task),
+      mayTalk: (hello) => node.member.mayTalk(hello),
+    });
+    this.#transports.set(name, transport);
+    const seeds = [...this.#stores]
+      .filter(([other]) => other !== name)
+      .map(([other, store]) => ({ storeId: store, address: `${other}:7400` }));
+    const definitions = workloadActors.map((type) => defineActor(type, { passivateAfterMs: tuning.passivateAfterMs }));
+    const node: ClusterNode = new ClusterNode({
+      name: name as NodeName,
+      definitions,
+      journal,
+      clock,
+      random,
+      log,
+      maxActive: tuning.maxActive,
+      freeze: true,
+      clusterAddress: `${name}:7400`,
+      transport,
+      seeds,
+      founds,
+      mistaken: (each) => each === mistake,
+      expelled: (reason) => life.fail(new Error(`expelled: ${reason}`)),
+    });
+    await node.begin();
+    this.#nodes.set(name, node);
+    return simulatedNode(node, journal, seat, boot);
+  }
+}
+
+function simulatedNode(node: ClusterNode, journal: MemoryJournal, seat: NodeSeat, boot: number): SimulatedNode {
+  const { disk } = seat;
+  const { member } = node;
+  const folds = new SnapshotFolds(journal, node.host.definitions);
+  const acknowledged = new Map<number, number>();
+  let version = 0;
+  let seen = '';
+  return {
+    get isServing() {
+      return member.isReady && shardInfos(member, false).every(({ status }) => status === 'active');
+    },
+    command: async (request) => {
+      const answer = await node.command(request);
+      if (answer.woke) seat.count('woke an actor');
+      if (answer.replayed) seat.count('replayed an answer');
+      return answer;
+    },
+    inspect: (): NodeInspection => {
+      const { map } = member;
+      const commits = (map?.shards ?? []).map((_, shard) => journal.committed(shard)).join();
+      const served = [...member.shards.allOwned].map(({ shard, epoch, phase }) => `${shard}.${epoch}.${phase}`).join();
+      const now = `${disk.memory.batches} ${map?.version} ${commits} ${served}`;
+      if (now !== seen) {
+        seen = now;
+        version += 1;
+      }
+      return {
+        storeId: disk.storeId,
+        boot,
+        version,
+        shards: (map?.shards ?? []).map(({ active }, shard) =>
+          inspectShard(journal, disk.memory, shard, {
+            servesEpoch: member.shards.served(shard)?.epoch,
+            activeEpoch: active.epoch,
+            activeReplicas: active.replicas,
+            isComplete: active.replicas.includes(member.storeId),
+          }),
+        ),
+        takeAcknowledgements: () => newlyCommitted(node, journal, acknowledged),
+        takeSnapshots: () => folds.take(),
+      };
+    },
+    stop: () => node.close(shutdownGraceMs),
+    drain: (name) => node.drain(name),
+    remove: (name) => node.remove(name),
+  };
+}
+
+/** What an owner knows as committed may have been acknowledged. */
+function newlyCommitted(node: ClusterNode, journal: MemoryJournal, told: Map<number, number>): Acknowledgement[] {
+  const acknowledgements: Acknowledgement[] = [];
+  for (const owned of node.member.shards.allOwned) {
+    const { shard, committed } = owned;
+    if (!owned.isServing || committed <= (told.get(shard) ?? 0)) continue;
+    told.set(shard, committed);
+    const read = journal.read(shard, committed);
+    if (read.type !== 'record') continue;
+    acknowledgements.push({ shard, position: committed, epoch: read.head.epoch, chain: read.head.chain });
+  }
+  return acknowledgements;
+}
