@@ -76,7 +76,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
         ['greenroom <command> --help', 'everything about one command'],
       ]),
     );
-  for (const flag of ['--url <url>', '--token <token>', '--json']) {
+  for (const flag of ['--url <url>', '--token <token>', '--ca <file>', '--json']) {
     program.addOption(program.createOption(flag).hideHelp());
   }
   addStartCommand(program, terminal, ends);
