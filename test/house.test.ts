@@ -22,6 +22,8 @@ const drivers: Readonly<Record<string, string>> = {
   'cluster/system-clock.ts': 'the real clock and the real randomness',
   'cluster/cluster-address.ts': 'holds the port of the cluster socket',
   'cluster/credentials.ts': 'asks TLS whether certificate and key fit',
+  'persistence/backup/backup-folder.ts': 'a backup is a folder',
+  'persistence/backup/restore-backup.ts': 'makes a data directory',
   'persistence/check-files.ts': 'looks at the store’s files while it is closed',
   'persistence/level-journal.ts': 'the journal on LevelDB',
   'persistence/leveldb-manifest.ts': 'reads LevelDB’s own files',

@@ -115,6 +115,33 @@ export class NodeApi {
     return response.body;
   }
 
+  /**
+   * A long answer that is no JSON, in pieces; ends with an error if nothing comes for {@link answerTimeoutMs}.
+   *
+   * @param type the media type it must have
+   * @param abort ends it, also from outside
+   * @throws CommandLineError
+   */
+  async download(path: string, type: string, abort: AbortController): Promise<AsyncIterable<Uint8Array>> {
+    const stopped = (error: unknown) =>
+      new CommandLineError(exitCodes.unavailable, `${this.url} stopped answering: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    const patience = () => setTimeout(() => abort.abort(new DOMException('', 'TimeoutError')), answerTimeoutMs);
+    const timer = patience();
+    try {
+      const response = await this.#fetch('POST', path, { headers: { Accept: type } }, abort.signal);
+      if (!response.ok) throw this.#refusal(response, await response.text());
+      if (response.body === null || response.headers.get('Content-Type') !== type)
+        throw new CommandLineError(exitCodes.refused, `${this.url} did not answer as a Greenroom node of this version`);
+      return pieces(response.body, patience, stopped);
+    } catch (error) {
+      throw error instanceof ConnectionLost ? stopped(error) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async #settle(method: string, path: string): Promise<Answer> {
     try {
       return await this.request(method, path);
@@ -220,6 +247,30 @@ export class NodeApi {
         hint: 'check --url: it is the address in the ready line after "http="',
       });
     }
+  }
+}
+
+/** @param patience starts the time that the next piece may take */
+async function* pieces(
+  body: ReadableStream<Uint8Array>,
+  patience: () => NodeJS.Timeout,
+  stopped: (error: unknown) => CommandLineError,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const timer = patience();
+      const piece = await reader
+        .read()
+        .catch((error) => {
+          throw stopped(error);
+        })
+        .finally(() => clearTimeout(timer));
+      if (piece.done) return;
+      yield piece.value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
   }
 }
 

@@ -16,6 +16,7 @@ import { actorHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, type NodeName, parseCommandId, type SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
+import { encodeBackup } from '../persistence/backup/encode-backup.ts';
 import type { Journal } from '../persistence/journal.ts';
 import type {
   ActorSummary,
@@ -376,6 +377,11 @@ export class ClusterNode implements Gateway {
       'FORBIDDEN',
       `${node} is the only member, so there is nobody to take its shards; it cannot be ${done}`,
     );
+  }
+
+  async backup(): Promise<AsyncIterable<Uint8Array>> {
+    const { journal, clock } = this.#settings;
+    return encodeBackup(await journal.view(), journal.identity, clock.wallMs());
   }
 
   async readiness(): Promise<Readiness> {

@@ -11,6 +11,7 @@ import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ActorRoutes } from './actor-routes.ts';
+import { BackupRoute } from './backup-route.ts';
 import { ClusterRoutes } from './cluster-routes.ts';
 import { CommandRoute } from './command-route.ts';
 import { Dashboard } from './dashboard.ts';
@@ -105,6 +106,7 @@ class Edge implements HttpEdge {
       commands: new CommandRoute(gateway, randomBytes(6).toString('hex')),
       actors: new ActorRoutes(gateway, this.#streams),
       cluster: new ClusterRoutes(gateway),
+      backup: new BackupRoute(gateway, clock),
       dashboard: new Dashboard(),
       metrics: (exchange) => {
         const series = [
