@@ -29,6 +29,7 @@ const drivers: Readonly<Record<string, string>> = {
   'persistence/leveldb-manifest.ts': 'reads LevelDB’s own files',
   'persistence/linked-copy.ts': 'copies a store by hard links',
   'persistence/memory-journal.ts': 'defers to the event loop unless it is told otherwise',
+  'persistence/open-copy.ts': 'copies a store to look into it',
   'persistence/open-store.ts': 'opens the LevelDB',
   'persistence/store-directory.ts': 'the store’s directory and what marks it',
   'persistence/store-lock.ts': 'one process per store',
