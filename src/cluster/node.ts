@@ -9,6 +9,7 @@ import { ActorHost } from '../actors/actor-host.ts';
 import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
 import type { Caller, Envelope } from '../actors/envelope.ts';
+import { lastSnapshots } from '../actors/last-snapshots.ts';
 import { Recovery } from '../actors/recovery.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
@@ -151,6 +152,12 @@ export class ClusterNode implements Gateway {
     const endMs = clock.monotonicMs() + graceMs;
     while (!this.host.isQuiet && clock.monotonicMs() < endMs && !this.#failure) {
       await new Promise<void>((resolve) => clock.schedule(quietCheckEveryMs, resolve));
+    }
+    if (this.host.isQuiet && !this.#failure) {
+      const snapshots = lastSnapshots(this.host);
+      while (!snapshots.next().done && clock.monotonicMs() < endMs && !this.#failure)
+        await new Promise<void>((resolve) => clock.defer(resolve));
+      await journal.flush().catch(() => {});
     }
     if (!this.host.isQuiet) log.warn('stopped with commands still running; their callers may retry with the same key');
     this.host.close();

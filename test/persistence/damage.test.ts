@@ -153,7 +153,7 @@ describe('verifying a store offline', () => {
       const { directory, truth } = await storeKinds['in tables, after many starts'](join(parent.path, 'store'));
       const damages: StoreDamage[] = [];
       const random = seededRandom(7);
-      for (let trial = 0; trial < 30 && !damages.some(({ id }) => id); trial++) {
+      for (let trial = 0; trial < 150 && !damages.some(({ id }) => id); trial++) {
         const copy = join(parent.path, `trial-${trial}`);
         await cp(directory, copy, { recursive: true });
         await flipOneBit(copy, random);
