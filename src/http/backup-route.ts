@@ -53,7 +53,9 @@ export class BackupRoute {
         if (!response.write(piece)) await untilTaken(response, this.#clock, gone);
       }
     } catch (error) {
-      context.log.error('a backup ended early', { error });
+      const isExpected = error instanceof GreenroomError;
+      if (isExpected) context.log.warn('a backup ended early', { reason: error.message });
+      else context.log.error('a backup ended early', { error });
       // Too late for a status: the stream says it itself.
       if (!gone.aborted) response.write(encodeStopped((error as Error).message));
     }
