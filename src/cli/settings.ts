@@ -276,6 +276,7 @@ export const settings: readonly Setting[] = [
     variable: 'GREENROOM_FOUND',
     help: 'found a new cluster beyond loopback, once, while the data directory is empty',
     fallback: false,
+    fallbackText: 'false',
     parse: yesOrNo,
   },
   {
