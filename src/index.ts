@@ -42,7 +42,7 @@ export type {
   PublicEvent,
   ShardInfo,
 } from './cluster/gateway.ts';
-export type { NodeOptions } from './cluster/node-options.ts';
+export type { NodeOptions, TlsOptions } from './cluster/node-options.ts';
 export type { Duration } from './core/duration.ts';
 export { type ErrorCode, errorCodes, GreenroomError, type Issue, Rejection } from './core/errors.ts';
 export type { Log } from './core/log.ts';

@@ -7,6 +7,7 @@ import v8 from 'node:v8';
 import type { Actor, ActorClass, ActorRef, ActorType, Client, Tell } from './actors/actor.ts';
 import { defineActor, passivateAfterDefaultMs } from './actors/definition.ts';
 import { type ClusterAddress, holdClusterAddress } from './cluster/cluster-address.ts';
+import { checkCredentials } from './cluster/credentials.ts';
 import type { Gateway } from './cluster/gateway.ts';
 import { ClusterNode } from './cluster/node.ts';
 import type { NodeOptions } from './cluster/node-options.ts';
@@ -60,6 +61,8 @@ const scrubBytesPerSecond = 8 * 1024 * 1024;
  */
 export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   const { log = silentLog, host = defaults.host } = options;
+  refuseOtherNodes(options);
+  checkCredentials(options);
   const definitions = options.actors.map((type: ActorClass) =>
     defineActor(type, {
       passivateAfterMs: optionMs('passivateAfter', options.passivateAfter, passivateAfterDefaultMs),
@@ -127,6 +130,19 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   }
 }
 
+/** Known, so that nobody believes they took effect. */
+function refuseOtherNodes(options: NodeOptions): void {
+  const asked = (['join', 'found', 'advertise', 'zone'] as const).find((name) => {
+    const value = options[name];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+  });
+  if (asked === undefined) return;
+  throw new GreenroomError(
+    'BAD_REQUEST',
+    `${asked}: not yet; this version runs single nodes, and clusters of several come with a later one`,
+  );
+}
+
 async function openJournal(
   options: NodeOptions,
   address: ClusterAddress,
@@ -165,6 +181,7 @@ async function serveHttp(options: NodeOptions, node: ClusterNode): Promise<HttpE
     port: options.httpPort ?? defaults.httpPort,
     tokens: options.tokens,
     corsOrigins: options.corsOrigins,
+    tls: options.tls,
     allowedHosts: options.httpHost === undefined ? undefined : [options.httpHost],
     log: options.log ?? silentLog,
     clock: systemClock,

@@ -23,7 +23,7 @@ export function addCheckCommand(program: Command, terminal: Terminal, ends: (exi
     .command('check <actors...>')
     .summary('replay stored histories against new code')
     .description(
-      'Replay the histories in the data directory of a stopped node against the actor classes of the given files, and name every actor and event that they cannot read. No history is changed.',
+      'Replay the histories in the data directory of a stopped node against the actor classes of the given files, and name every actor and event that they cannot read. Nothing is changed.',
     )
     .requiredOption('--data <directory>', 'the data directory of a stopped node, or a copy of one')
     .option('--sample <n>', 'replay this many actors of each type, instead of all')
@@ -65,7 +65,7 @@ async function check(
       throw wrongUsage((error as Error).message);
     }
   });
-  const journal = await openStoredData(data, terminal.cwd);
+  const { journal, close } = await openStoredData(data, terminal.cwd);
   try {
     return await checkHistories({
       journal,
@@ -77,7 +77,7 @@ async function check(
     });
   } finally {
     terminal.progress('');
-    await journal.close();
+    await close();
   }
 }
 

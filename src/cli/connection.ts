@@ -2,18 +2,22 @@
  * The options of every command that talks to a running node, and suggestions from what that node serves. `--url`,
  * `--token` and `--json` may stand before the command as well as after it.
  */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { parseActorId, parseNodeName } from '../core/ids.ts';
 import { CommandLineError, wrongUsage } from './exit-codes.ts';
 import { NodeApi } from './node-api.ts';
 import { didYouMean } from './suggestion.ts';
 import type { Terminal } from './terminal.ts';
+import { trustingFetch } from './trusting-fetch.ts';
 
 export const urlDefault = 'http://127.0.0.1:8400';
 
 export interface ConnectionOptions {
   readonly url?: string;
   readonly token?: string;
+  readonly ca?: string;
   readonly json?: boolean;
 }
 
@@ -29,6 +33,7 @@ export function withConnection(command: Command): Command {
   return command
     .option('--url <url>', `the node's HTTP address (GREENROOM_URL; default ${urlDefault})`)
     .option('--token <token>', 'the bearer token (GREENROOM_TOKEN)')
+    .option('--ca <file>', 'who signed the certificate of an https:// node, in PEM (GREENROOM_CA)')
     .option('--json', 'print JSON, also of errors');
 }
 
@@ -48,7 +53,22 @@ export function connect(command: Command, terminal: Terminal): NodeApi {
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
     throw wrongUsage('the token has characters that cannot be sent: it is printable ASCII without spaces');
   }
-  return new NodeApi(`${origin}${pathname.replace(/\/+$/, '')}`, token);
+  return new NodeApi(`${origin}${pathname.replace(/\/+$/, '')}`, token, fetchFor(options, terminal));
+}
+
+/** `fetch`, or one that believes the given authority. @throws CommandLineError exit code 2 */
+function fetchFor({ ca }: ConnectionOptions, terminal: Terminal): typeof fetch {
+  const file = ca ?? (terminal.env.GREENROOM_CA || undefined);
+  if (file === undefined) return fetch;
+  const source = ca !== undefined ? '--ca' : 'GREENROOM_CA';
+  let text: string;
+  try {
+    text = readFileSync(resolve(terminal.cwd, file), 'utf8');
+  } catch (error) {
+    throw wrongUsage(`${source} cannot be read: ${(error as Error).message}`);
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw wrongUsage(`${source}: ${file} holds no certificate in PEM`);
+  return trustingFetch(text);
 }
 
 /** Whether the result is wanted as JSON. */

@@ -19,7 +19,7 @@ import { readTokensFile } from './tokens-file.ts';
 export const devDataDefault = '.greenroom/dev';
 
 /** Settings that this command decides itself. */
-const ownSettings = new Set(['node', 'httpAdvertise', 'shutdownGrace']);
+const ownSettings = new Set(['node', 'advertise', 'join', 'found', 'zone', 'httpAdvertise', 'shutdownGrace']);
 
 interface DevOptions {
   readonly nodes: string;

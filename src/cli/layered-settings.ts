@@ -8,19 +8,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { wrongUsage } from './exit-codes.ts';
-import {
-  clusterSettings,
-  configFileName,
-  flagName,
-  type NodeSettings,
-  type Setting,
-  type SettingKey,
-  settings,
-} from './settings.ts';
+import { configFileName, flagName, type NodeSettings, type Setting, type SettingKey, settings } from './settings.ts';
 import { didYouMean } from './suggestion.ts';
 
 /** `GREENROOM_*` variables that are no settings of a node. */
-const otherVariables = ['GREENROOM_URL', 'GREENROOM_TOKEN', 'GREENROOM_FREEZE', 'GREENROOM_EXIT_WITH_PARENT'];
+const otherVariables = [
+  'GREENROOM_URL',
+  'GREENROOM_TOKEN',
+  'GREENROOM_CA',
+  'GREENROOM_FREEZE',
+  'GREENROOM_EXIT_WITH_PARENT',
+];
 
 /** Where a value comes from: a flag, a variable, the file's name, or `default`. */
 export interface Origin {
@@ -49,7 +47,7 @@ export interface SettingSources {
  * @throws CommandLineError exit code 2, with a line for everything that is wrong
  */
 export function resolveSettings(sources: SettingSources): ResolvedSettings {
-  const wrong = [...refuseClusterSettings(sources), ...unknownFileKeys(sources.file ?? {})];
+  const wrong = unknownFileKeys(sources.file ?? {});
   const origins = new Map<SettingKey, Origin>();
   for (const setting of settings) {
     const { raw, source } = pick(setting, sources);
@@ -116,38 +114,17 @@ function linkHint(raw: unknown): string {
 
 function unknownFileKeys(file: Readonly<Record<string, unknown>>): string[] {
   const known = settings.map(({ key }) => key as string);
-  const cluster: readonly string[] = clusterSettings.map(({ key }) => key);
   return Object.keys(file)
-    .filter((key) => key !== '$schema' && !known.includes(key) && !cluster.includes(key))
+    .filter((key) => key !== '$schema' && !known.includes(key))
     .map((key) => {
       const meant = didYouMean(key.replaceAll(/[-_]/g, ''), known);
       return `${configFileName}: there is no setting '${key}'${meant === undefined ? '; `greenroom config` lists them' : `; ${meant}`}`;
     });
 }
 
-function refuseClusterSettings({ flags, env, file }: SettingSources): string[] {
-  const sources = clusterSettings.flatMap(({ key, flag }) => {
-    if (flags[key] !== undefined) return [flag.split(' ')[0]!];
-    if (env[variableOf(key)]) return [variableOf(key)];
-    return file?.[key] === undefined ? [] : [`${key} in ${configFileName}`];
-  });
-  return sources.map(
-    (source) => `${source}: not yet; this version runs single nodes, and clusters of several come with a later one`,
-  );
-}
-
-/** `secretFile` → `GREENROOM_SECRET_FILE`. */
-function variableOf(key: string): string {
-  return `GREENROOM_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-}
-
 /** Variables that look like a misspelt setting. Others are left alone: an environment is shared by many programs. */
 function suspectVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-  const known = [
-    ...settings.map(({ variable }) => variable),
-    ...clusterSettings.map(({ key }) => variableOf(key)),
-    ...otherVariables,
-  ];
+  const known = [...settings.map(({ variable }) => variable), ...otherVariables];
   return Object.keys(env)
     .filter((name) => name.startsWith('GREENROOM_') && !known.includes(name))
     .flatMap((name) => {

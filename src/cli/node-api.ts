@@ -22,6 +22,19 @@ const neverSent = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
+/** Codes of a server that could not prove who it is, or speaks no TLS: the request was not sent, and will not be. */
+const untrusted: ReadonlyMap<string, string> = new Map([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is signed by nobody known here'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate is signed by nobody known here'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate is signed by nobody known here'],
+  ['UNABLE_TO_GET_ISSUER_CERT', 'its certificate is signed by nobody known here'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate is signed by nobody known here'],
+  ['CERT_SIGNATURE_FAILURE', 'its certificate is signed by nobody known here'],
+  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for other names'],
+]);
+
 /** A connection that broke, or an answer that did not come: the request may or may not have been executed. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
@@ -44,11 +57,13 @@ export interface RequestOptions {
 export class NodeApi {
   readonly url: string;
   readonly #token: string | undefined;
+  readonly #fetchFunction: typeof fetch;
 
   /** @param url without a trailing slash */
-  constructor(url: string, token: string | undefined) {
+  constructor(url: string, token: string | undefined, fetchFunction: typeof fetch = fetch) {
     this.url = url;
     this.#token = token;
+    this.#fetchFunction = fetchFunction;
   }
 
   /** A question that may be asked again. @throws CommandLineError */
@@ -100,6 +115,33 @@ export class NodeApi {
     return response.body;
   }
 
+  /**
+   * A long answer that is no JSON, in pieces; ends with an error if nothing comes for {@link answerTimeoutMs}.
+   *
+   * @param type the media type it must have
+   * @param abort ends it, also from outside
+   * @throws CommandLineError
+   */
+  async download(path: string, type: string, abort: AbortController): Promise<AsyncIterable<Uint8Array>> {
+    const stopped = (error: unknown) =>
+      new CommandLineError(exitCodes.unavailable, `${this.url} stopped answering: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    const patience = () => setTimeout(() => abort.abort(new DOMException('', 'TimeoutError')), answerTimeoutMs);
+    const timer = patience();
+    try {
+      const response = await this.#fetch('POST', path, { headers: { Accept: type } }, abort.signal);
+      if (!response.ok) throw this.#refusal(response, await response.text());
+      if (response.body === null || response.headers.get('Content-Type') !== type)
+        throw new CommandLineError(exitCodes.refused, `${this.url} did not answer as a Greenroom node of this version`);
+      return pieces(response.body, patience, stopped);
+    } catch (error) {
+      throw error instanceof ConnectionLost ? stopped(error) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async #settle(method: string, path: string): Promise<Answer> {
     try {
       return await this.request(method, path);
@@ -123,7 +165,7 @@ export class NodeApi {
     if (this.#token !== undefined) headers.Authorization = `Bearer ${this.#token}`;
     if (options.json !== undefined) headers['Content-Type'] = 'application/json';
     try {
-      return await fetch(`${this.url}${path}`, {
+      return await this.#fetchFunction(`${this.url}${path}`, {
         method,
         headers,
         body: options.json ?? null,
@@ -139,8 +181,30 @@ export class NodeApi {
         );
       }
       if (code !== undefined && neverSent.has(code)) throw this.#unreachable(code);
+      const distrust = this.#distrust(error, code);
+      if (distrust) throw distrust;
+      if (code === 'UND_ERR_SOCKET' && this.url.startsWith('http:')) {
+        throw new ConnectionLost('it closed the connection; if it has TLS, its address begins with https://');
+      }
       throw new ConnectionLost(reasonOf(error));
     }
+  }
+
+  /** The error for a node that could not prove who it is; undefined if this is something else. */
+  #distrust(error: unknown, code: string | undefined): CommandLineError | undefined {
+    const why = code === undefined ? undefined : untrusted.get(code);
+    if (why !== undefined) {
+      const isUnknown = why.endsWith('known here');
+      return new CommandLineError(exitCodes.refused, `${this.url} is not trusted: ${why} (${code})`, {
+        hint: isUnknown ? 'give who signed it with --ca or GREENROOM_CA' : undefined,
+        cause: error,
+      });
+    }
+    const { cause } = error as { cause?: { message?: string } };
+    if (/wrong version number|packet length too long/i.test(cause?.message ?? '')) {
+      return wrongUsage(`${this.url}: there is no TLS at this address`, 'try http:// instead of https://');
+    }
+    return undefined;
   }
 
   #unreachable(code: string): CommandLineError {
@@ -183,6 +247,30 @@ export class NodeApi {
         hint: 'check --url: it is the address in the ready line after "http="',
       });
     }
+  }
+}
+
+/** @param patience starts the time that the next piece may take */
+async function* pieces(
+  body: ReadableStream<Uint8Array>,
+  patience: () => NodeJS.Timeout,
+  stopped: (error: unknown) => CommandLineError,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const timer = patience();
+      const piece = await reader
+        .read()
+        .catch((error) => {
+          throw stopped(error);
+        })
+        .finally(() => clearTimeout(timer));
+      if (piece.done) return;
+      yield piece.value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
   }
 }
 

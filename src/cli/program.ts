@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addActorCommands } from './actor-commands.ts';
+import { addBackupCommands } from './backup-command.ts';
 import { addBenchCommand } from './bench-command.ts';
 import { addCallCommand } from './call-command.ts';
 import { addCheckCommand } from './check-command.ts';
@@ -76,7 +77,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
         ['greenroom <command> --help', 'everything about one command'],
       ]),
     );
-  for (const flag of ['--url <url>', '--token <token>', '--json']) {
+  for (const flag of ['--url <url>', '--token <token>', '--ca <file>', '--json']) {
     program.addOption(program.createOption(flag).hideHelp());
   }
   addStartCommand(program, terminal, ends);
@@ -87,6 +88,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addEventsCommand(program, terminal);
   addActorCommands(program, terminal);
   addClusterCommands(program, terminal);
+  addBackupCommands(program, terminal, ends);
   addCheckCommand(program, terminal, ends);
   addJournalCommand(program, terminal, ends);
   addBenchCommand(program, terminal, installedVersion);

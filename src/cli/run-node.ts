@@ -15,6 +15,7 @@ import { isLoopback } from '../http/origin-guard.ts';
 import { JournalError } from '../persistence/journal.ts';
 import type { GreenroomNode } from '../start-node.ts';
 import { ActorModulesError, commandsWithoutInput, type LoadedActors, loadActorModules } from './actor-modules.ts';
+import { readCredentials } from './credential-files.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import type { ResolvedSettings } from './layered-settings.ts';
 import { freezeVariable, parentGone, tellParent } from './parent-channel.ts';
@@ -80,12 +81,17 @@ function nodeOptions(
   const ifSet = <K extends SettingKey>(key: K) =>
     origins.get(key)?.source === 'default' ? {} : { [key]: values[key] };
   const tokens = values.tokensFile === undefined ? undefined : readTokensFile(values.tokensFile, terminal.cwd);
+  const credentials = readCredentials(values, terminal.cwd, Date.now());
   const httpHost = values.httpHost ?? values.host;
   const isOpen = values.httpPort !== false && !isLoopback(httpHost) && tokens === undefined;
   const options = {
     ...ifSet('node'),
     ...ifSet('host'),
     ...ifSet('port'),
+    ...ifSet('advertise'),
+    ...ifSet('join'),
+    ...ifSet('found'),
+    ...ifSet('zone'),
     ...ifSet('httpHost'),
     ...ifSet('httpPort'),
     ...ifSet('httpAdvertise'),
@@ -95,13 +101,24 @@ function nodeOptions(
     ...ifSet('maxActive'),
     ...ifSet('shutdownGrace'),
     ...(values.data === undefined ? {} : { data: resolve(terminal.cwd, values.data) }),
+    ...(credentials.tls === undefined ? {} : { tls: credentials.tls }),
+    ...(credentials.secret === undefined ? {} : { secret: credentials.secret }),
     ...(tokens === undefined ? {} : { tokens: tokens.tokens }),
     ...(values.corsOrigin.length === 0 ? {} : { corsOrigins: values.corsOrigin }),
     freeze: terminal.env[freezeVariable] === '1',
     log,
   };
   const open = `HTTP listens on ${httpHost} without tokens: whoever can reach it can read, change and delete every actor; give --tokens-file, or listen on 127.0.0.1`;
-  return { options, warnings: [...(tokens?.warnings ?? []), ...(isOpen ? [open] : [])] };
+  const inClear =
+    tokens !== undefined && values.httpPort !== false && !isLoopback(httpHost) && credentials.tls === undefined
+      ? [
+          `HTTP listens on ${httpHost} without TLS: tokens travel in clear; give --tls-cert and --tls-key, or put a proxy in front`,
+        ]
+      : [];
+  return {
+    options,
+    warnings: [...(tokens?.warnings ?? []), ...credentials.warnings, ...(isOpen ? [open] : []), ...inClear],
+  };
 }
 
 /** Starts the node, its refusals in the words of the command line. */

@@ -1,16 +1,15 @@
 /** The settings as flags of commander, and flags back from settings: from the one table in `settings.ts`. */
 import { type Command, Option } from 'commander';
 import { type ResolvedSettings, readConfigFile, resolveSettings } from './layered-settings.ts';
-import { clusterSettings, settings } from './settings.ts';
+import { settings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Adds a flag for each setting of a node. Those of a cluster are known, too, but hidden: they are refused with a reason. */
+/** Adds a flag for each setting of a node. */
 export function withSettings(command: Command, without: ReadonlySet<string> = new Set()): Command {
   for (const { key, flag, help, fallback, fallbackText } of settings) {
     if (flag === undefined || without.has(key)) continue;
     command.addOption(new Option(flag, `${help} (default: ${fallbackText ?? fallback})`));
   }
-  for (const { flag } of clusterSettings) command.addOption(new Option(flag, 'not yet').hideHelp());
   return command;
 }
 

@@ -22,15 +22,23 @@ export interface NodeSettings {
   readonly node: string | undefined;
   readonly host: string;
   readonly port: number;
+  readonly advertise: string | undefined;
   readonly httpHost: string | undefined;
   readonly httpPort: number | false;
   readonly httpAdvertise: string | undefined;
+  readonly zone: string | undefined;
   readonly data: string | undefined;
+  readonly join: readonly string[];
+  readonly found: boolean;
   readonly replicas: number;
   readonly shards: number;
   readonly passivateAfter: number;
   readonly maxActive: number;
   readonly shutdownGrace: number;
+  readonly secretFile: string | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly tlsCa: string | undefined;
   readonly tokensFile: string | undefined;
   readonly corsOrigin: readonly string[];
   readonly logLevel: LogLevel;
@@ -115,6 +123,40 @@ const origins = (raw: unknown): Parsed => {
     : { wrong: 'is not an origin such as https://app.example (scheme, host and port, no path), or *' };
 };
 
+/** `host:port`, with IPv6 addresses in brackets. */
+const clusterAddress = /^(?:[^\s:/@[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/;
+
+function isClusterAddress(text: unknown): boolean {
+  const port = typeof text === 'string' ? clusterAddress.exec(text)?.[1] : undefined;
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
+const address = (raw: unknown): Parsed =>
+  isClusterAddress(raw) ? { value: raw } : { wrong: 'is not an address such as node-1.example:7400 (host and port)' };
+
+const addresses = (raw: unknown): Parsed => {
+  const list = (Array.isArray(raw) ? raw : [raw]).flatMap((each) =>
+    typeof each === 'string' ? each.split(',').filter((part) => part !== '') : [each],
+  );
+  const bad = list.find((each) => !isClusterAddress(each));
+  if (bad === undefined && list.length > 0) return { value: list };
+  const files = /\.[cm]?[jt]s$/.test(String(bad)) ? '; name actor files before it' : '';
+  return {
+    wrong: `has ${JSON.stringify(bad) ?? 'nothing'}, no address such as node-1.example:7400 (host and port)${files}`,
+  };
+};
+
+const yesOrNo = (raw: unknown): Parsed => {
+  if (raw === true || raw === 'true' || raw === '1') return { value: true };
+  if (raw === false || raw === 'false' || raw === '0') return { value: false };
+  return { wrong: 'is neither true nor false' };
+};
+
+const zoneName = (raw: unknown): Parsed =>
+  typeof raw === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(raw)
+    ? { value: raw }
+    : { wrong: "is not a zone: a letter or digit, then at most 62 letters, digits, '.', '_' or '-'" };
+
 const files = (raw: unknown): Parsed => {
   const list = typeof raw === 'string' ? raw.split(',').filter((each) => each !== '') : raw;
   return Array.isArray(list) && list.every((each) => typeof each === 'string' && each !== '')
@@ -166,6 +208,15 @@ export const settings: readonly Setting[] = [
     parse: port,
   },
   {
+    key: 'advertise',
+    flag: '--advertise <address>',
+    variable: 'GREENROOM_ADVERTISE',
+    help: 'host:port of the cluster socket as told to other nodes',
+    fallback: undefined,
+    fallbackText: 'from --host and --port',
+    parse: address,
+  },
+  {
     key: 'httpHost',
     flag: '--http-host <address>',
     variable: 'GREENROOM_HTTP_HOST',
@@ -192,6 +243,15 @@ export const settings: readonly Setting[] = [
     parse: httpUrl,
   },
   {
+    key: 'zone',
+    flag: '--zone <zone>',
+    variable: 'GREENROOM_ZONE',
+    help: 'what fails together with this node: copies of a shard go to different zones',
+    fallback: undefined,
+    fallbackText: '(none)',
+    parse: zoneName,
+  },
+  {
     key: 'data',
     flag: '--data <directory>',
     variable: 'GREENROOM_DATA',
@@ -199,6 +259,25 @@ export const settings: readonly Setting[] = [
     fallback: undefined,
     fallbackText: '.greenroom/<node>',
     parse: text('a directory'),
+  },
+  {
+    key: 'join',
+    flag: '--join <address...>',
+    variable: 'GREENROOM_JOIN',
+    help: 'host:port of members to join, while the data directory is empty; may name this node itself',
+    fallback: [],
+    fallbackText: '(none)',
+    list: true,
+    parse: addresses,
+  },
+  {
+    key: 'found',
+    flag: '--found',
+    variable: 'GREENROOM_FOUND',
+    help: 'found a new cluster beyond loopback, once, while the data directory is empty',
+    fallback: false,
+    fallbackText: 'false',
+    parse: yesOrNo,
   },
   {
     key: 'replicas',
@@ -243,6 +322,42 @@ export const settings: readonly Setting[] = [
     parse: duration,
   },
   {
+    key: 'secretFile',
+    flag: '--secret-file <file>',
+    variable: 'GREENROOM_SECRET_FILE',
+    help: 'a file with the secret that nodes of one cluster share',
+    fallback: undefined,
+    fallbackText: '(none)',
+    parse: text('a file'),
+  },
+  {
+    key: 'tlsCert',
+    flag: '--tls-cert <file>',
+    variable: 'GREENROOM_TLS_CERT',
+    help: "the node's certificate and what it is signed with, in PEM: HTTP becomes HTTPS",
+    fallback: undefined,
+    fallbackText: '(none: no TLS)',
+    parse: text('a file'),
+  },
+  {
+    key: 'tlsKey',
+    flag: '--tls-key <file>',
+    variable: 'GREENROOM_TLS_KEY',
+    help: "the certificate's private key, in PEM",
+    fallback: undefined,
+    fallbackText: '(none)',
+    parse: text('a file'),
+  },
+  {
+    key: 'tlsCa',
+    flag: '--tls-ca <file>',
+    variable: 'GREENROOM_TLS_CA',
+    help: 'who signs the certificates of the other nodes, in PEM',
+    fallback: undefined,
+    fallbackText: "the system's certificate authorities",
+    parse: text('a file'),
+  },
+  {
     key: 'tokensFile',
     flag: '--tokens-file <file>',
     variable: 'GREENROOM_TOKENS_FILE',
@@ -279,18 +394,6 @@ export const settings: readonly Setting[] = [
     parse: oneOf(logFormats),
   },
 ];
-
-/** Settings of a cluster of several nodes: known, so that nobody believes they took effect, but refused. */
-export const clusterSettings = [
-  { key: 'join', flag: '--join <address...>' },
-  { key: 'found', flag: '--found' },
-  { key: 'advertise', flag: '--advertise <address>' },
-  { key: 'zone', flag: '--zone <zone>' },
-  { key: 'secretFile', flag: '--secret-file <file>' },
-  { key: 'tlsCert', flag: '--tls-cert <file>' },
-  { key: 'tlsKey', flag: '--tls-key <file>' },
-  { key: 'tlsCa', flag: '--tls-ca <file>' },
-] as const;
 
 /** `--http-port`, without its argument. */
 export function flagName(setting: Pick<Setting, 'flag' | 'key'>): string {

@@ -1,18 +1,16 @@
 /** The data directory of a stopped node, for the commands that look into one. */
 import { resolve } from 'node:path';
 import { JournalError } from '../persistence/journal.ts';
-import { LevelJournal } from '../persistence/level-journal.ts';
+import { type OpenedCopy, openCopy } from '../persistence/open-copy.ts';
 import { CommandLineError, exitCodes } from './exit-codes.ts';
 
-/** @throws CommandLineError */
-export async function openStoredData(directory: string, cwd: string): Promise<LevelJournal> {
-  const journal = new LevelJournal({ directory: resolve(cwd, directory) });
+/** Opens a copy: the data stays as it is. @throws CommandLineError */
+export async function openStoredData(directory: string, cwd: string): Promise<OpenedCopy> {
   try {
-    await journal.open();
+    return await openCopy(resolve(cwd, directory));
   } catch (error) {
     throw storedDataError(error);
   }
-  return journal;
 }
 
 /** A journal's error in the words and the exit codes of the command line: 2 for the wrong directory, else 1. */

@@ -170,6 +170,12 @@ export interface Gateway {
   shards(): readonly ShardInfo[];
   drain(node: string): Promise<void>;
   remove(node: string): Promise<void>;
+  /**
+   * Everything committed on this node as of one moment, every command acknowledged before the call included, in the
+   * bytes of a backup (persistence/backup). Pieces are made when they are asked for; whoever takes them takes all, or
+   * returns the iterator.
+   */
+  backup(): Promise<AsyncIterable<Uint8Array>>;
   /** Member up, shards serving, and a canary question answered just now. */
   readiness(): Promise<Readiness>;
   metrics(): readonly (MetricSample | MetricHistogram)[];

@@ -3,6 +3,16 @@ import type { ActorClass } from '../actors/actor.ts';
 import type { Duration } from '../core/duration.ts';
 import type { Log } from '../core/log.ts';
 
+/** What TLS is spoken with: PEM, as text or bytes. */
+export interface TlsOptions {
+  /** The node's certificate, and those it is signed with. */
+  readonly cert: string | Buffer;
+  /** Its private key, not encrypted. */
+  readonly key: string | Buffer;
+  /** Who signs the other nodes' certificates. Default: the system's certificate authorities. */
+  readonly ca?: string | Buffer;
+}
+
 export interface NodeOptions {
   /** The actor classes this node serves. */
   readonly actors: readonly ActorClass[];
@@ -12,6 +22,18 @@ export interface NodeOptions {
   readonly host?: string;
   /** The cluster socket's port; 0 picks a free one. Default 7400. */
   readonly port?: number;
+  /** `host:port` of the cluster socket as told to other nodes. Default: from `host` and `port`. */
+  readonly advertise?: string;
+  /** `host:port` of members to join while the data directory is empty; may name this node itself. */
+  readonly join?: readonly string[];
+  /** Founds a new cluster beyond loopback, once, while the data directory is empty. */
+  readonly found?: boolean;
+  /** What fails together with this node: copies of a shard go to different zones. */
+  readonly zone?: string;
+  /** With it HTTP becomes HTTPS. */
+  readonly tls?: TlsOptions;
+  /** What the nodes of one cluster share, and nobody else knows; 16 bytes at least. */
+  readonly secret?: string | Buffer;
   /** Where HTTP listens. Default `host`. */
   readonly httpHost?: string;
   /** HTTP's port; 0 picks a free one; false serves no HTTP. Default 8400. */

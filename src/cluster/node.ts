@@ -8,12 +8,14 @@ import { ActorHost } from '../actors/actor-host.ts';
 import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
 import type { AnswerFacts, Caller } from '../actors/envelope.ts';
+import { lastSnapshots } from '../actors/last-snapshots.ts';
 import type { LogRefusal } from '../actors/shard-log.ts';
 import type { Clock } from '../core/clock.ts';
 import { actorHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, type NodeName, parseCommandId, type SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
+import { encodeBackup } from '../persistence/backup/encode-backup.ts';
 import type { Journal } from '../persistence/journal.ts';
 import { loneTransport } from '../transport/lone-transport.ts';
 import type { PeerAddress, Transport } from '../transport/transport.ts';
@@ -227,6 +229,12 @@ export class ClusterNode implements Gateway {
     while (!this.host.isQuiet && clock.monotonicMs() < endMs && !this.#failure) {
       await new Promise<void>((resolve) => clock.schedule(quietCheckEveryMs, resolve));
     }
+    if (this.host.isQuiet && !this.#failure) {
+      const snapshots = lastSnapshots(this.host);
+      while (!snapshots.next().done && clock.monotonicMs() < endMs && !this.#failure)
+        await new Promise<void>((resolve) => clock.defer(resolve));
+      await journal.flush().catch(() => {});
+    }
     if (!this.host.isQuiet) log.warn('stopped with commands still running; their callers may retry with the same key');
     this.host.close();
     this.#hasStopped = true;
@@ -332,6 +340,11 @@ export class ClusterNode implements Gateway {
 
   remove(node: string): Promise<void> {
     return removeMember(this.member, node, this.#settings.clock.wallMs());
+  }
+
+  async backup(): Promise<AsyncIterable<Uint8Array>> {
+    const { journal, clock } = this.#settings;
+    return encodeBackup(await journal.view(), journal.identity, clock.wallMs());
   }
 
   async readiness(): Promise<Readiness> {

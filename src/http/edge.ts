@@ -4,12 +4,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Gateway } from '../cluster/gateway.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ActorRoutes } from './actor-routes.ts';
+import { BackupRoute } from './backup-route.ts';
 import { ClusterRoutes } from './cluster-routes.ts';
 import { CommandRoute } from './command-route.ts';
 import { Dashboard } from './dashboard.ts';
@@ -45,12 +47,14 @@ export interface HttpOptions {
   readonly corsOrigins?: readonly string[] | undefined;
   /** Names beside the loopback ones that `Host` may carry on loopback. */
   readonly allowedHosts?: readonly string[] | undefined;
+  /** Certificate and key in PEM: HTTPS, and no plain HTTP. Callers prove themselves by tokens, not by certificates. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   readonly log: Log;
   readonly clock: Clock;
 }
 
 export interface HttpEdge {
-  /** `http://<host>:<port>`, as a caller on this machine reaches it. */
+  /** `http://<host>:<port>` (with TLS `https://`), as a caller on this machine reaches it. */
   readonly url: string;
   readonly port: number;
   /**
@@ -67,6 +71,15 @@ export async function startHttp(options: HttpOptions): Promise<HttpEdge> {
   return edge;
 }
 
+const connectionOptions = {
+  maxHeaderSize: headerBytesMax,
+  headersTimeout: headersTimeoutMs,
+  requestTimeout: requestTimeoutMs,
+  keepAliveTimeout: keepAliveMs,
+  connectionsCheckingInterval: 1_000,
+  noDelay: true,
+} as const;
+
 /** Unanswered requests per connection; a property of the socket would be another shape of object. */
 const unanswered = new WeakMap<Socket, { count: number }>();
 
@@ -77,6 +90,7 @@ class Edge implements HttpEdge {
   readonly #tokens: TokenGuard;
   readonly #streams: EventStreams;
   readonly #process = new ProcessMetrics();
+  readonly #scheme: 'http' | 'https';
   readonly #server: Server;
   #connections = 0;
   #whenIdle: (() => void) | undefined;
@@ -92,6 +106,7 @@ class Edge implements HttpEdge {
       commands: new CommandRoute(gateway, randomBytes(6).toString('hex')),
       actors: new ActorRoutes(gateway, this.#streams),
       cluster: new ClusterRoutes(gateway),
+      backup: new BackupRoute(gateway, clock),
       dashboard: new Dashboard(),
       metrics: (exchange) => {
         const series = [
@@ -108,14 +123,15 @@ class Edge implements HttpEdge {
       allowedHosts: options.allowedHosts ?? [],
     });
     this.#tokens = new TokenGuard(options.tokens);
-    this.#server = createServer({
-      maxHeaderSize: headerBytesMax,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveMs,
-      connectionsCheckingInterval: 1_000,
-      noDelay: true,
-    });
+    this.#scheme = options.tls ? 'https' : 'http';
+    this.#server = options.tls
+      ? createSecureServer({
+          ...connectionOptions,
+          cert: options.tls.cert,
+          key: options.tls.key,
+          handshakeTimeout: headersTimeoutMs,
+        })
+      : createServer(connectionOptions);
     this.#server.maxConnections = connectionsMax;
     this.#server.on('request', (request, response) => this.#take(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#take(request, response, true));
@@ -134,7 +150,7 @@ class Edge implements HttpEdge {
         this.port = (this.#server.address() as AddressInfo).port;
         const reachable =
           host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
-        this.url = `http://${reachable}:${this.port}`;
+        this.url = `${this.#scheme}://${reachable}:${this.port}`;
         resolve();
       });
     });

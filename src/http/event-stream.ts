@@ -9,8 +9,9 @@ import type { Gateway, PublicEvent } from '../cluster/gateway.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError, Rejection } from '../core/errors.ts';
 import type { ActorId, SequenceNumber } from '../core/ids.ts';
+import { untilTaken } from './caller-pace.ts';
 import type { Exchange } from './exchange.ts';
-import { heartbeatEveryMs, stalledCallerMs } from './limits.ts';
+import { heartbeatEveryMs } from './limits.ts';
 import { problemOf, problemOfDefect } from './problem.ts';
 import { parseWhole } from './request-path.ts';
 
@@ -61,7 +62,7 @@ export class EventStreams {
       for await (const event of events) {
         if (controller.signal.aborted) break;
         const goesOn = exchange.response.write(`id: ${event.sequenceNumber}\ndata: ${JSON.stringify(event)}\n\n`);
-        if (!goesOn) await this.#untilTaken(exchange, controller.signal);
+        if (!goesOn) await untilTaken(exchange.response, this.#clock, controller.signal);
       }
     } catch (error) {
       if (!controller.signal.aborted) writeProblem(exchange, error);
@@ -93,23 +94,6 @@ export class EventStreams {
     };
     cancel = this.#clock.schedule(heartbeatEveryMs, beat);
     return () => cancel();
-  }
-
-  /** Resolves when the caller has taken what was written; one that takes too long is let go. */
-  #untilTaken(exchange: Exchange, signal: AbortSignal): Promise<void> {
-    const { response } = exchange;
-    if (signal.aborted || !response.writableNeedDrain) return Promise.resolve();
-    return new Promise((resolve) => {
-      const giveUp = this.#clock.schedule(stalledCallerMs, () => response.destroy());
-      const goOn = () => {
-        giveUp();
-        response.off('drain', goOn);
-        signal.removeEventListener('abort', goOn);
-        resolve();
-      };
-      response.once('drain', goOn);
-      signal.addEventListener('abort', goOn);
-    });
   }
 }
 

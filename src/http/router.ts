@@ -1,6 +1,7 @@
 /** Which address means what, and which methods it knows. Look-ups are by position and in maps, never in objects. */
 
 import type { ActorRoutes } from './actor-routes.ts';
+import type { BackupRoute } from './backup-route.ts';
 import type { ClusterRoutes } from './cluster-routes.ts';
 import type { CommandRoute } from './command-route.ts';
 import type { Dashboard } from './dashboard.ts';
@@ -10,6 +11,7 @@ export interface Routes {
   readonly commands: CommandRoute;
   readonly actors: ActorRoutes;
   readonly cluster: ClusterRoutes;
+  readonly backup: BackupRoute;
   readonly dashboard: Dashboard;
   readonly metrics: (exchange: Exchange) => void;
 }
@@ -56,6 +58,7 @@ const actorVerbs: ReadonlyMap<string, Route> = new Map([
 ]);
 const cluster = route({ GET: (r, x, q) => r.cluster.cluster(x, q) });
 const shards = route({ GET: (r, x, q) => r.cluster.shards(x, q) });
+const backup = route({ POST: (r, x, q) => r.backup.take(x, q) });
 const member = route({ DELETE: (r, x, q, s) => r.cluster.remove(x, q, s[3]!) });
 const drain = route({ POST: (r, x, q, s) => r.cluster.drain(x, q, s[3]!) });
 const top: ReadonlyMap<string, Route> = new Map([
@@ -93,7 +96,10 @@ export function findRoute(segments: readonly string[]): Route | undefined {
 
 function findClusterRoute(segments: readonly string[]): Route | undefined {
   if (segments.length === 2) return cluster;
-  if (segments.length === 3) return segments[2] === 'shards' ? shards : undefined;
+  if (segments.length === 3) {
+    if (segments[2] === 'shards') return shards;
+    return segments[2] === 'backup' ? backup : undefined;
+  }
   if (segments[2] !== 'members') return undefined;
   if (segments.length === 4) return member;
   return segments.length === 5 && segments[4] === 'drain' ? drain : undefined;

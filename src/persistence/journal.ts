@@ -25,6 +25,7 @@
  */
 import type { ActorId, ActorTypeName, Epoch, Position, SequenceNumber, ShardId } from '../core/ids.ts';
 import type { HollowRecord } from './hollow.ts';
+import type { JournalView } from './journal-view.ts';
 import type { EncodedRecord, RecordHead } from './record.ts';
 
 export { JournalError, type JournalErrorCode } from './journal-error.ts';
@@ -158,6 +159,8 @@ export interface Journal {
   read(shard: ShardId, position: Position): ReadResult;
   /** Raw rows from `from` on, in order, for catch-up and checks; at most `bytesMax` bytes but at least one row. */
   readRange(shard: ShardId, from: Position, bytesMax: number): Promise<readonly ReadResult[]>;
+  /** Everything committed before the call, and perhaps what commits meanwhile, as of one moment. To be closed. */
+  view(): Promise<JournalView>;
   /** Where an actor's newest records are; undefined if it has none. Synchronous, see `read`. */
   actor(shard: ShardId, type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined;
   /** Actors of a type in all shards, by the bytes of their ids, exclusive `after`. Deleted ones are left out. */

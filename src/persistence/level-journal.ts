@@ -29,7 +29,9 @@ import {
   type ReadResult,
   type StoreIdentity,
 } from './journal.ts';
+import type { JournalView } from './journal-view.ts';
 import { batchKey, checkpointKey, hollowBlockStart, hollowKey, metaKey } from './keys.ts';
+import { LevelView } from './level-view.ts';
 import { logFileNumber } from './leveldb-manifest.ts';
 import { listActors } from './list-actors.ts';
 import { headOf, LogReader } from './log-reader.ts';
@@ -311,6 +313,12 @@ export class LevelJournal implements Journal {
 
   async readRange(shard: ShardId, from: Position, bytesMax: number): Promise<readonly ReadResult[]> {
     return this.#reader.readRange(this.#shard(shard), Math.max(from, 1), bytesMax);
+  }
+
+  async view(): Promise<JournalView> {
+    await this.flush();
+    this.#assertOpened();
+    return new LevelView(this.#database, this.#reader, this.#shards);
   }
 
   actor(shard: ShardId, type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {

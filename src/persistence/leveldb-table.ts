@@ -26,6 +26,8 @@ export interface TableDamage {
   /** All rows it may have held lie after `after` and not after `upTo`; undefined: any row of the file. */
   readonly after: Buffer | undefined;
   readonly upTo: Buffer | undefined;
+  /** What is left of a data block, decompressed; undefined if not even that can be done. */
+  readonly content?: Buffer | undefined;
 }
 
 interface BlockHandle {
@@ -62,8 +64,11 @@ export function verifyTable(file: Buffer, everything: boolean): TableDamage[] {
     // Every key in the block is at most this one, and greater than that of the block before.
     const upTo = userKey(key);
     const onlyLog = after?.[0] === keyLetters.log && upTo[0] === keyLetters.log;
-    if ((everything || !onlyLog) && !isBlockSound(file, readHandle(new VarintReader(value))))
-      damages.push({ problem: 'a data block does not match its checksum', after, upTo });
+    const handle = readHandle(new VarintReader(value));
+    if ((everything || !onlyLog) && !isBlockSound(file, handle)) {
+      const content = blockContent(file, handle);
+      damages.push({ problem: 'a data block does not match its checksum', after, upTo, content });
+    }
     after = upTo;
   }
   return damages;
@@ -80,9 +85,15 @@ function isBlockSound(file: Buffer, { offset, size }: BlockHandle): boolean {
 }
 
 function readBlock(file: Buffer, handle: BlockHandle): Buffer | undefined {
-  if (!isBlockSound(file, handle)) return undefined;
-  const bytes = file.subarray(handle.offset, handle.offset + handle.size);
-  return file[handle.offset + handle.size] === 0 ? bytes : decompressSnappy(bytes);
+  return isBlockSound(file, handle) ? blockContent(file, handle) : undefined;
+}
+
+function blockContent(file: Buffer, { offset, size }: BlockHandle): Buffer | undefined {
+  const end = offset + size;
+  if (!Number.isSafeInteger(end) || end >= file.length) return undefined;
+  const bytes = file.subarray(offset, end);
+  if (file[end] === 0) return bytes;
+  return file[end] === 1 ? decompressSnappy(bytes) : undefined;
 }
 
 /** A block's rows: keys share their beginnings with the one before; at the end lie the restart points and their count. */

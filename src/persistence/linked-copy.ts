@@ -4,7 +4,7 @@
  * old one bears, which then is overwritten. That happens to leftovers of a crash, and to all files that a damaged
  * manifest forgot; so files with numbers that the manifest holds free are copied.
  */
-import { copyFile, link, readdir } from 'node:fs/promises';
+import { copyFile, cp, link, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNumber, readManifest } from './leveldb-manifest.ts';
 
@@ -23,4 +23,15 @@ export async function linkFiles(database: string, target: string): Promise<void>
     if (number !== undefined && number >= manifest.nextFileNumber) await copyFile(from, to);
     else await link(from, to);
   }
+}
+
+/** Fills an empty directory with a database that can be opened there: by links, or where there are none, by copies. */
+export async function copyDatabase(database: string, target: string): Promise<void> {
+  try {
+    await linkFiles(database, target);
+  } catch {
+    for (const name of await readdir(target)) await rm(join(target, name));
+    await cp(database, target, { recursive: true });
+  }
+  for (const name of ['LOCK', 'LOG', 'LOG.old']) await rm(join(target, name), { force: true });
 }

@@ -10,11 +10,15 @@ import { hollowBlockStart, hollowKey, logKey, parseLogKey } from './keys.ts';
 import { missingRow, readRow } from './log-row.ts';
 
 export type Database = Level<Buffer, Buffer>;
+/** The database as it was at one moment. */
+export type DatabaseSnapshot = ReturnType<Database['snapshot']>;
 
 /** A position and what lies there. */
 export interface ScannedRow {
   readonly position: Position;
   readonly result: ReadResult;
+  /** The row itself; absent for hollow records and missing rows. */
+  readonly bytes?: Buffer;
 }
 
 export interface ScanRange {
@@ -25,25 +29,29 @@ export interface ScanRange {
   /** Inclusive; undefined: to the last row there is. */
   readonly to: Position | undefined;
   readonly rowsPerChunk: number;
+  /** Reads the database as it was then; without it, as it is when the first chunk is asked for. */
+  readonly snapshot?: DatabaseSnapshot;
 }
 
 const chunkBytesMax = 1024 * 1024;
 
-/** The rows of a range in order, in chunks. Reads a snapshot of the database as it is when the first chunk is asked for. */
+/** The rows of a range in order, in chunks. */
 export async function* scanLog(database: Database, range: ScanRange): AsyncGenerator<readonly ScannedRow[]> {
-  const { shardCount, shard, gen, to } = range;
+  const { shardCount, shard, gen, to, snapshot } = range;
+  const asOf = snapshot ? { snapshot } : {};
   const end = to ?? 2 ** 48 - 1;
   if (range.from > end) return;
   const iterator = database.iterator({
     gte: logKey(shard, gen, range.from),
     lt: to === undefined ? logKey(shard, gen + 1, 0) : logKey(shard, gen, to + 1),
     highWaterMarkBytes: chunkBytesMax,
+    ...asOf,
   });
   try {
     const start = hollowBlockStart(range.from);
     let block: HollowBlock | undefined;
     if (start < range.from) {
-      const bytes = await database.get(hollowKey(shard, gen, start));
+      const bytes = await database.get(hollowKey(shard, gen, start), asOf);
       block = bytes && decodeHollowBlock(bytes, start);
     }
     let expected = range.from;
@@ -64,8 +72,9 @@ export async function* scanLog(database: Database, range: ScanRange): AsyncGener
         if (place.hollow) {
           block = decodeHollowBlock(value, place.position);
         } else {
-          rows.push({ position: place.position, result: readRow(value, shardCount, shard, place.position) });
-          expected = place.position + 1;
+          const { position } = place;
+          rows.push({ position, result: readRow(value, shardCount, shard, position), bytes: value });
+          expected = position + 1;
         }
         if (rows.length >= range.rowsPerChunk) {
           yield rows;

@@ -22,6 +22,7 @@ import {
   type ReadResult,
   type StoreIdentity,
 } from './journal.ts';
+import { type JournalView, type ViewRow, viewRow } from './journal-view.ts';
 import {
   assertCommittable,
   assertControlName,
@@ -255,6 +256,31 @@ export class MemoryJournal implements Journal {
       results.push(this.read(shard, position));
     }
     return results;
+  }
+
+  async view(): Promise<JournalView> {
+    const rows = new Map([...this.#logs].map(([shard, { rows, committed }]) => [shard, rows.slice(0, committed)]));
+    const tails = Array.from({ length: this.identity.shardCount }, (_, shard) => {
+      let tail = emptyTail;
+      for (const row of rows.get(shard) ?? []) tail = 'head' in row ? tailAt(row.head) : { ...row, time: tail.time };
+      const { position, epoch, chain, time } = tail;
+      return { position, epoch, chain, time };
+    });
+    const copied = (shard: ShardId, row: MemoryRow): ViewRow => {
+      const position = 'head' in row ? row.head.position : row.position;
+      const damage = this.disk.damageAt(shard, position);
+      if (damage === 'missing' || damage === 'head')
+        return viewRow(shard, position, this.read(shard, position), undefined);
+      return 'head' in row ? { type: 'record', position, bytes: row.bytes } : { type: 'hollow', hollow: row };
+    };
+    return {
+      tails,
+      async *rows(shard) {
+        const all = rows.get(shard) ?? [];
+        if (all.length > 0) yield all.map((row) => copied(shard, row));
+      },
+      async close() {},
+    };
   }
 
   actor(shard: ShardId, type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {

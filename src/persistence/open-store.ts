@@ -2,7 +2,7 @@
  * Opening a store: from a path to a database of which it is known that nothing synced is missing.
  *
  * The order matters. Who the store is, whether someone else has it open, the watermark and the files are checked
- * before LevelDB may change anything. What only LevelDB can show is checked after; if that fails, the files are put
+ * before LevelDB may change anything; a table in which nothing but bodies of records is damaged is let through. What only LevelDB can show is checked after; if that fails, the files are put
  * back as they were found. So a refused store is always left as it was.
  */
 import { mkdir } from 'node:fs/promises';
@@ -10,10 +10,12 @@ import { Level } from 'level';
 import { encodeBatchRow } from './batch-ledger.ts';
 import { checkFiles } from './check-files.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
+import { damagedBodies } from './damaged-block.ts';
 import { JournalError, type StoreIdentity } from './journal.ts';
 import { batchKey, checkpointKey, metaKey } from './keys.ts';
 import { damaged, type LoadedStore, loadStore } from './load-store.ts';
 import type { Database } from './log-scan.ts';
+import type { LogDamage } from './log-walk.ts';
 import { encodeIdentity } from './state-rows.ts';
 import { StoreDirectory, unreachable } from './store-directory.ts';
 import { claimInProcess, isLocked, lockWithoutOpening, storeLocked } from './store-lock.ts';
@@ -115,11 +117,15 @@ async function openExisting(
   const { path } = directory;
   const unlock = await lockWithoutOpening(path, directory.database);
   let lowest: number;
+  const inTables: LogDamage[] = [];
   try {
     await directory.settle();
     lowest = Watermark.read(directory.watermark, identity.storeId);
-    const [damage] = await checkFiles(directory.database, { everything: true });
-    if (damage) throw damaged(path, `${damage.file}: ${damage.problem}`);
+    for (const damage of await checkFiles(directory.database, { everything: true })) {
+      const bodies = damagedBodies(damage.rows, identity.shardCount);
+      if (!bodies) throw damaged(path, `${damage.file}: ${damage.problem}`);
+      inTables.push(...bodies);
+    }
     await directory.keepFound();
   } finally {
     await unlock();
@@ -131,13 +137,25 @@ async function openExisting(
     checkSame(path, identity, loaded.identity);
     await directory.forgetFound();
     const watermark = Watermark.open(directory.watermark, identity.storeId);
-    return { database, loaded, watermark, close: () => closeStore(database!, watermark, unclaim) };
+    return {
+      database,
+      loaded: withDamages(loaded, inTables),
+      watermark,
+      close: () => closeStore(database!, watermark, unclaim),
+    };
   } catch (error) {
     await database?.close();
     // Whoever has it locked has accepted it: it is not ours to put back.
     if (!(error instanceof JournalError && error.code === 'STORE_LOCKED')) await directory.restoreFound();
     throw readFailed(path, error);
   }
+}
+
+/** Both may have met the same record. */
+function withDamages(loaded: LoadedStore, more: readonly LogDamage[]): LoadedStore {
+  const isKnown = ({ shard, position }: LogDamage) =>
+    loaded.damages.some((each) => each.shard === shard && each.position === position);
+  return { ...loaded, damages: [...loaded.damages, ...more.filter((each) => !isKnown(each))] };
 }
 
 async function closeStore(database: Database, watermark: Watermark, unclaim: () => void): Promise<void> {

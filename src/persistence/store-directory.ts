@@ -191,7 +191,8 @@ export function unreachable(path: string, error: unknown): JournalError {
   return new JournalError('STORE_UNREACHABLE', `${path} cannot be used: ${message}. ${advice}`, error);
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** Makes what was created, renamed or removed in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();

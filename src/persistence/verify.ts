@@ -6,13 +6,14 @@
  * All damage is reported, as precisely as it can be said whose it is: by file, and where possible by shard, position
  * and actor.
  */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Position, ShardId } from '../core/ids.ts';
 import { decodeActorRow } from './actor-index.ts';
 import { checkFiles, type FoundDamage } from './check-files.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
+import { damagedBodies } from './damaged-block.ts';
 import { decodeHollowBlock, findHollow } from './hollow.ts';
 import { emptyTail, JournalError, type LogTail, type ReadResult, type StoreIdentity } from './journal.ts';
 import {
@@ -26,7 +27,7 @@ import {
   parseActorKey,
   parseLogKey,
 } from './keys.ts';
-import { linkFiles } from './linked-copy.ts';
+import { copyDatabase } from './linked-copy.ts';
 import { loadStore } from './load-store.ts';
 import { readRow } from './log-row.ts';
 import { type Database, scanLog } from './log-scan.ts';
@@ -124,8 +125,10 @@ class Verification {
         this.#found({ file: 'watermark', problem: messageOf(error) });
       }
     }
-    await this.#files();
-    if (identity) await this.#throughCopy(identity, lowest);
+    const canBeOpened = await this.#files(identity);
+    if (identity && canBeOpened) await this.#throughCopy(identity, lowest);
+    else if (identity)
+      this.#found({ problem: 'records and index were not read one by one: LevelDB may abort on a damaged table' });
     return { identity, records: this.#records, hollow: this.#hollow, actors: this.#actors, damages: this.#damages };
   }
 
@@ -139,11 +142,16 @@ class Verification {
     }
   }
 
-  async #files(): Promise<void> {
+  /** @returns whether LevelDB can open what is there: it aborts the process where it meets a damaged key */
+  async #files(identity: StoreIdentity | undefined): Promise<boolean> {
+    let canBeOpened = true;
     const onProgress = (done: number, total: number): void =>
       this.#options.onProgress?.({ step: 'files', done, total });
-    for (const damage of await checkFiles(this.#directory.database, { everything: true, onProgress }))
+    for (const damage of await checkFiles(this.#directory.database, { everything: true, onProgress })) {
       this.#found(describeFile(damage));
+      if (damage.rows && !damagedBodies(damage.rows, identity?.shardCount ?? 0)) canBeOpened = false;
+    }
+    return canBeOpened;
   }
 
   async #throughCopy(identity: StoreIdentity, lowest: number): Promise<void> {
@@ -262,13 +270,7 @@ async function linkedCopy(directory: StoreDirectory): Promise<string> {
   } catch {
     copy = await mkdtemp(join(tmpdir(), 'greenroom-verify-'));
   }
-  try {
-    await linkFiles(directory.database, copy);
-  } catch {
-    await rm(copy, { recursive: true });
-    await cp(directory.database, copy, { recursive: true });
-  }
-  for (const name of ['LOCK', 'LOG', 'LOG.old']) await rm(join(copy, name), { force: true });
+  await copyDatabase(directory.database, copy);
   return copy;
 }
 

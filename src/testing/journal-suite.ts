@@ -357,6 +357,27 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
     await journal.flush();
   });
 
+  withJournal('a view is what was committed, and stays so while the journal goes on', async ({ journal }) => {
+    const writer = new Writer(journal);
+    const records = ['a', 'a', 'b', 'a'].map((name) => writer.append(1, name, { events: 1 }));
+    await journal.flush();
+    journal.commit(1, 3);
+    const view = await journal.view();
+    writer.append(1, 'a', { kind: 'snapshot', events: 0 });
+    journal.commit(1, 5);
+    journal.hollow(1, [1], ignore);
+    await journal.flush();
+    assert.equal(view.tails[1]!.chain, records[2]!.head.chain);
+    const seen: Buffer[] = [];
+    for await (const rows of view.rows(1)) for (const row of rows) if (row.type === 'record') seen.push(row.bytes);
+    assert.deepEqual(
+      seen,
+      records.slice(0, 3).map(({ bytes }) => bytes),
+    );
+    for await (const rows of view.rows(0)) assert.deepEqual(rows, []);
+    await view.close();
+  });
+
   withJournal(
     'the index knows an actor’s sequence number, newest record, newest snapshot and deletion',
     async (under) => {

@@ -54,6 +54,18 @@ describe('values', () => {
     ).toEqual(['https://a.example', 'http://b.example:81']);
   });
 
+  test('of a cluster have their types', () => {
+    const { values } = resolve({
+      env: { GREENROOM_JOIN: 'a:7400,[::1]:7401', GREENROOM_FOUND: 'true' },
+      file: { zone: 'eu-1', advertise: 'node-1.example:7400' },
+    });
+    expect(values.join).toEqual(['a:7400', '[::1]:7401']);
+    expect(values.found).toBe(true);
+    expect(values.zone).toBe('eu-1');
+    expect(values.advertise).toBe('node-1.example:7400');
+    expect(resolve({}).values.found).toBe(false);
+  });
+
   test.each([
     [{ flags: { port: '99999' } }, "--port: '99999' is not a port"],
     [{ flags: { port: '-1' } }, "--port: '-1' is not a port"],
@@ -65,6 +77,11 @@ describe('values', () => {
     [{ flags: { node: 'a b' } }, "--node: 'a b' is not a node name"],
     [{ flags: { corsOrigin: ['https://a.example/path'] } }, 'is not an origin'],
     [{ flags: { httpAdvertise: 'node-1:8400' } }, 'is not an HTTP address'],
+    [{ flags: { join: ['b:7400', 'actors.ts'] } }, 'has "actors.ts", no address such as'],
+    [{ env: { GREENROOM_JOIN: 'b' } }, 'GREENROOM_JOIN: \'b\' has "b", no address'],
+    [{ flags: { advertise: 'http://a:7400' } }, "--advertise: 'http://a:7400' is not an address"],
+    [{ env: { GREENROOM_FOUND: 'maybe' } }, "GREENROOM_FOUND: 'maybe' is neither true nor false"],
+    [{ file: { zone: 'eu 1' } }, "zone in greenroom.config.json: 'eu 1' is not a zone"],
     [{ env: { GREENROOM_PORT: 'tcp://10.0.0.1:7400' } }, 'enableServiceLinks'],
   ])('that are wrong are refused by key and source: %j', (sources, message) => {
     const error = refusal(sources);
@@ -85,12 +102,6 @@ describe('keys', () => {
     );
     expect(refusal({ file: { 'http-port': 1 } }).message).toContain('did you mean httpPort?');
     expect(refusal({ file: { colour: 1 } }).message).toContain('`greenroom config` lists them');
-  });
-
-  test('of clusters are refused, whatever the source, instead of ignored', () => {
-    expect(refusal({ flags: { join: ['b:7400'] } }).message).toMatch(/^--join: not yet/);
-    expect(refusal({ env: { GREENROOM_SECRET_FILE: 's' } }).message).toMatch(/^GREENROOM_SECRET_FILE: not yet/);
-    expect(refusal({ file: { zone: 'eu-1' } }).message).toMatch(/^zone in greenroom.config.json: not yet/);
   });
 
   test('of the environment that look misspelt are warned of, and others left alone', () => {

@@ -153,9 +153,9 @@ describe('refused, with what happened and what to do, is', () => {
 
   test.each([
     [['start', 'actors.ts', '--port', 'x'], /--port: 'x' is not a port/],
-    [['start', 'actors.ts', '--join', 'b:7400'], /--join: not yet/],
-    [['start', 'actors.ts', '--found'], /--found: not yet/],
-    [['start', 'actors.ts', '--tls-cert', 'cert.pem'], /--tls-cert: not yet/],
+    [['start', 'actors.ts', '--join', 'b:7400'], /join: not yet/],
+    [['start', 'actors.ts', '--found'], /found: not yet/],
+    [['start', 'actors.ts', '--tls-cert', 'cert.pem'], /--tls-cert needs its private key/],
     [['start', 'actors.ts', '--prot', '7400'], /unknown option '--prot'\ndid you mean --port\?/],
     [['dev', 'actors.ts', '--nodes', '3'], /--nodes 3: not yet/],
     [['dev'], /no actor files/],

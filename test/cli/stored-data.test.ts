@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { progressText } from '../../src/cli/journal-command.ts';
 import { durableState, eventSourced, startNode } from '../../src/index.ts';
+import { hashOf } from '../persistence/stores.ts';
 import { directoryWith } from './spawned.ts';
 import { run } from './text-terminal.ts';
 
@@ -54,6 +55,16 @@ async function ran(files: Record<string, string>): Promise<string> {
 const check = (cwd: string, ...more: string[]) => run(['check', 'new.ts', '--data', 'data', ...more], { cwd });
 
 describe('greenroom check', () => {
+  test('leaves the data as it is, and nothing beside it', async () => {
+    const cwd = await ran({ 'new.ts': counter(added + reset) + setting });
+    const before = await hashOf(join(cwd, 'data'));
+    const names = readdirSync(cwd);
+    expect((await check(cwd)).exitCode).toBe(0);
+    expect((await check(cwd, '--sample', '1')).exitCode).toBe(0);
+    expect(await hashOf(join(cwd, 'data'))).toBe(before);
+    expect(readdirSync(cwd)).toEqual(names);
+  });
+
   test('says that every history fits code that reads it', async () => {
     const cwd = await ran({ 'new.ts': counter(added + reset) + setting });
     const { exitCode, out, error } = await check(cwd);

@@ -235,6 +235,13 @@ export class FakeGateway implements Gateway {
     await this.drain(node);
   }
 
+  /** What a backup is made of; by default nothing that anyone could read. */
+  backupPieces: () => AsyncIterable<Uint8Array> = async function* () {};
+
+  async backup(): Promise<AsyncIterable<Uint8Array>> {
+    return this.backupPieces();
+  }
+
   async readiness(): Promise<Readiness> {
     return this.ready;
   }
