@@ -1,26 +1,26 @@
 /**
- * Starting a node in a program: the same thing the command line starts. Opens the journal, takes ownership of its
- * shards, then serves HTTP; stops in the reverse order.
+ * Starting a node in a program: the same thing the command line starts. Opens the journal, joins or founds a
+ * cluster, serves HTTP; stops in the reverse order.
  */
-import { join } from 'node:path';
 import v8 from 'node:v8';
 import type { Actor, ActorClass, ActorRef, ActorType, Client, Tell } from './actors/actor.ts';
 import { defineActor, passivateAfterDefaultMs } from './actors/definition.ts';
 import { type ClusterAddress, holdClusterAddress } from './cluster/cluster-address.ts';
 import { checkCredentials } from './cluster/credentials.ts';
 import type { Gateway } from './cluster/gateway.ts';
+import { type ClusterMember, protocolVersions } from './cluster/member.ts';
 import { ClusterNode } from './cluster/node.ts';
 import type { NodeOptions } from './cluster/node-options.ts';
+import { type PulseThread, startPulseThread } from './cluster/pulse-thread.ts';
 import { systemClock, systemRandom } from './cluster/system-clock.ts';
 import { type Duration, durationMs } from './core/duration.ts';
 import { GreenroomError } from './core/errors.ts';
-import { type NodeName, parseNodeName, shardCountMax } from './core/ids.ts';
+import type { NodeName, StoreId } from './core/ids.ts';
 import { silentLog } from './core/log.ts';
-import { randomName } from './core/random.ts';
 import { type HttpEdge, startHttp } from './http/edge.ts';
-import { LevelJournal } from './persistence/level-journal.ts';
-import { readStoreIdentity } from './persistence/open-store.ts';
+import { credentials, type MemberStore, openMemberStore, wholeNumber } from './member-store.ts';
 import { startScrub } from './persistence/scrub.ts';
+import { WebSocketTransport } from './transport/websocket-transport.ts';
 
 /** A running node, and a client of its own actors. */
 export interface GreenroomNode extends Client {
@@ -43,8 +43,6 @@ const defaults = {
   host: '127.0.0.1',
   port: 7_400,
   httpPort: 8_400,
-  shards: 256,
-  replicas: 3,
   maxActive: 100_000,
   shutdownGraceMs: 10_000,
 };
@@ -61,7 +59,6 @@ const scrubBytesPerSecond = 8 * 1024 * 1024;
  */
 export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   const { log = silentLog, host = defaults.host } = options;
-  refuseOtherNodes(options);
   checkCredentials(options);
   const definitions = options.actors.map((type: ActorClass) =>
     defineActor(type, {
@@ -74,11 +71,16 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   const stop = async () => {
     for (const part of started.reverse()) await part.close();
   };
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
   try {
     const address = await holdClusterAddress(host, options.port ?? defaults.port);
     started.push(address);
-    const { journal, name } = await openJournal(options, address);
-    const failed = new Promise<Error>((resolve) => journal.onFailure(resolve));
+    const store = await openMemberStore(options, address.address, address.port);
+    const { journal } = store;
+    journal.onFailure(fail);
     started.push(journal);
     const stopScrub = startScrub(journal, {
       clock: systemClock,
@@ -87,8 +89,10 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
       onDone: (recordsRead) => log.debug('every record was read and verified', { recordsRead }),
     });
     started.push({ close: async () => stopScrub() });
-    const node = await ClusterNode.start({
-      name,
+    await address.close();
+    const transport = clusterTransport(options, store, address, () => node.member);
+    const node: ClusterNode = new ClusterNode({
+      name: store.name,
       definitions,
       journal,
       clock: systemClock,
@@ -98,17 +102,23 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
       freeze: options.freeze ?? false,
       heapUsed,
       clusterAddress: address.address,
+      transport,
+      seeds: store.seeds,
+      founds: store.founds,
+      zone: options.zone ?? '',
+      expelled: (reason) => fail(new GreenroomError('FORBIDDEN', reason)),
     });
-    started.push({ close: () => node.close(graceMs) });
     const edge = await serveHttp(options, node);
-    if (edge) {
-      node.httpAddress = options.httpAdvertise ?? edge.url;
-      started.push({ close: () => edge.close(graceMs) });
-    }
+    if (edge) node.httpAddress = options.httpAdvertise ?? edge.url;
+    started.push({ close: () => node.close(graceMs) });
+    if (edge) started.push({ close: () => edge.close(graceMs) });
+    await node.begin();
+    started.push(await startPulses(options, node, address.port));
+    await Promise.race([node.whenReady(), failed.then((error) => Promise.reject(error))]);
     let closing: Promise<void> | undefined;
     return {
-      name,
-      clusterAddress: address.address,
+      name: store.name,
+      clusterAddress: transport.address,
       httpUrl: edge?.url,
       gateway: node,
       failed,
@@ -120,7 +130,8 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
       ) => ActorRef<A>,
       tell: <R extends object>(ref: R) => node.host.tell(ref) as Tell<R>,
       close: () => {
-        closing ??= stop();
+        // Callers are served while the shards move; then the edge stops, and the node.
+        closing ??= node.handOff(graceMs).then(stop);
         return closing;
       },
     };
@@ -130,46 +141,46 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
   }
 }
 
-/** Known, so that nobody believes they took effect. */
-function refuseOtherNodes(options: NodeOptions): void {
-  const asked = (['join', 'found', 'advertise', 'zone'] as const).find((name) => {
-    const value = options[name];
-    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+function clusterTransport(
+  options: NodeOptions,
+  { journal, name }: MemberStore,
+  { port }: ClusterAddress,
+  member: () => ClusterMember,
+): WebSocketTransport {
+  const { clusterId, shardCount, replicas } = journal.identity;
+  const storeId = journal.identity.storeId as StoreId;
+  const transport: WebSocketTransport = new WebSocketTransport({
+    clusterId,
+    identity: { storeId, node: name, boot: journal.boot },
+    protocol: protocolVersions,
+    host: options.host ?? defaults.host,
+    port,
+    random: systemRandom,
+    mayTalk: (hello) => member().mayTalk(hello),
+    describe: () => ({ clusterId, shardCount, replicas, node: name, storeId, addresses: [transport.address] }),
+    ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+    ...credentials(options),
   });
-  if (asked === undefined) return;
-  throw new GreenroomError(
-    'BAD_REQUEST',
-    `${asked}: not yet; this version runs single nodes, and clusters of several come with a later one`,
-  );
+  return transport;
 }
 
-async function openJournal(
-  options: NodeOptions,
-  address: ClusterAddress,
-): Promise<{ journal: LevelJournal; name: NodeName }> {
-  const wanted = options.node === undefined ? undefined : parseNodeName(options.node);
-  const directory = options.data ?? join('.greenroom', wanted ?? `node-${address.port}`);
-  const known = await readStoreIdentity(directory);
-  const name = wanted ?? (known?.node as NodeName | undefined) ?? parseNodeName(`node-${address.port}`);
-  const shardCount = wholeNumber('shards', options.shards, defaults.shards, shardCountMax);
-  const replicas = wholeNumber('replicas', options.replicas, defaults.replicas, 7);
-  const journal = new LevelJournal({
-    directory,
-    format: {
-      clusterId: randomName(systemRandom, 12),
-      node: name,
-      storeId: randomName(systemRandom, 12),
-      shardCount,
-      replicas,
-    },
-    expected: {
-      ...(wanted === undefined ? {} : { node: wanted }),
-      ...(options.shards === undefined ? {} : { shardCount }),
-      ...(options.replicas === undefined ? {} : { replicas }),
-    },
+/** The thread that tells a busy process from a dead one. */
+async function startPulses(options: NodeOptions, { member }: ClusterNode, port: number): Promise<PulseThread> {
+  const { secret } = credentials(options);
+  const pulses = await startPulseThread({
+    host: options.host ?? defaults.host,
+    port,
+    clusterId: member.map?.clusterId ?? '',
+    storeId: member.storeId,
+    boot: member.boot,
+    ...(secret === undefined ? {} : { secret }),
+    ...(options.log ? { log: options.log } : {}),
+    onPulse: (peer, boot, lagMs) => member.pulse(peer, boot, lagMs),
+    onOwnLag: (lagMs) => member.ownLag(lagMs),
   });
-  await journal.open();
-  return { journal, name };
+  member.onMap(() => pulses.setPeers(member.peers));
+  pulses.setPeers(member.peers);
+  return pulses;
 }
 
 async function serveHttp(options: NodeOptions, node: ClusterNode): Promise<HttpEdge | undefined> {
@@ -202,10 +213,4 @@ function optionMs(name: string, value: Duration | undefined, otherwiseMs: number
       `${name} is ${JSON.stringify(value)}; it is milliseconds or a text like '30s'`,
     );
   return ms;
-}
-
-function wholeNumber(name: string, value: number | undefined, otherwise: number, max: number): number {
-  if (value === undefined) return otherwise;
-  if (Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
-  throw new GreenroomError('BAD_REQUEST', `${name} is ${value}; it is a whole number from 1 to ${max}`);
 }

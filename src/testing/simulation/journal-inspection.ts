@@ -17,7 +17,8 @@ export interface Ownership {
 }
 
 export function inspectShard(journal: Journal, disk: MemoryDisk, shard: number, ownership: Ownership): ShardInspection {
-  const hardState = journal.hardState(shard);
+  // What is durable: what was set and not synced was told to nobody.
+  const hardState = disk.hardStates.get(shard);
   return {
     ...ownership,
     shard,
