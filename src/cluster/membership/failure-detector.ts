@@ -96,6 +96,8 @@ interface Peer {
   heardMs: number;
   /** Silence counts from here at the earliest: moves on by the time in which its main loop stood still. */
   excusedMs: number;
+  /** When it was last found to live after all. Of the silence before nothing is learnt: it was death, not habit. */
+  returnedMs: number;
   /** The newest of this life. */
   pulse: Pulse | undefined;
   isLinked: boolean;
@@ -124,9 +126,8 @@ export class FailureDetector {
   /** A frame of any kind came from the life of the peer that is connected. */
   heard(storeId: StoreId, nowMs: number): void {
     const peer = this.#peer(storeId, nowMs);
-    const sinceMs = this.#silentSince(peer);
-    if (this.#comesBack(peer, nowMs)) peer.excusedMs = nowMs;
-    else peer.frameSilences.ended(Math.max(0, nowMs - sinceMs));
+    this.#noticeReturn(peer, nowMs);
+    peer.frameSilences.ended(Math.max(0, nowMs - this.#silentSince(peer)));
     peer.heardMs = Math.max(peer.heardMs, nowMs);
     peer.lostMs = undefined;
     peer.hasDied = false;
@@ -139,10 +140,8 @@ export class FailureDetector {
     if (!known || boot > known.boot) this.newLife(storeId, boot, nowMs);
     const peer = this.#peer(storeId, nowMs);
     if (peer.lostMs !== undefined && nowMs <= peer.lostMs + this.#options.pulseTravelMs) return;
-    const isBack = this.#comesBack(peer, nowMs);
-    if (peer.pulse && !isBack) {
-      peer.pulseSilences.ended(Math.max(0, nowMs - Math.max(peer.pulse.atMs, this.#health.listeningSinceMs)));
-    }
+    this.#noticeReturn(peer, nowMs);
+    if (peer.pulse) peer.pulseSilences.ended(Math.max(0, nowMs - this.#pulseSilentSince(peer, peer.pulse)));
     // Of the lag, what lies before the pulse before was excused by that one.
     const sinceMs = this.#silentSince(peer);
     const stoodStillFromMs = Math.max(nowMs - lagMs, sinceMs, peer.pulse?.atMs ?? sinceMs);
@@ -178,7 +177,7 @@ export class FailureDetector {
     const isFirst = peer.boot === 0;
     peer.boot = boot;
     if (isFirst) return;
-    this.#comesBack(peer, nowMs);
+    this.#noticeReturn(peer, nowMs);
     peer.pulse = undefined;
     peer.lostMs = undefined;
     peer.hasDied = false;
@@ -249,22 +248,26 @@ export class FailureDetector {
   }
 
   #isPulseSilent(peer: Peer, pulse: Pulse, nowMs: number): boolean {
-    const silenceMs = nowMs - Math.max(pulse.atMs, this.#health.listeningSinceMs);
+    const silenceMs = nowMs - this.#pulseSilentSince(peer, pulse);
     return isSuspicious(silenceMs / this.#health.stretch(nowMs), peer.pulseSilences, this.#options);
   }
 
   /** From when on there is no frame and no excuse for it. */
   #silentSince(peer: Peer): number {
-    return Math.max(peer.heardMs, peer.excusedMs, this.#health.listeningSinceMs);
+    return Math.max(peer.heardMs, peer.excusedMs, peer.returnedMs, this.#health.listeningSinceMs);
   }
 
-  /** At a sign of life: was it dead until now? Then it fell, and what is usual for it is not learnt from that. */
-  #comesBack(peer: Peer, nowMs: number): boolean {
+  #pulseSilentSince(peer: Peer, pulse: Pulse): number {
+    return Math.max(pulse.atMs, peer.returnedMs, this.#health.listeningSinceMs);
+  }
+
+  /** At a sign of life: if it was dead until now, that was a fall. */
+  #noticeReturn(peer: Peer, nowMs: number): void {
     const verdict = this.#verdict(peer, nowMs);
-    if (verdict.type !== 'dead') return false;
+    if (verdict.type !== 'dead') return;
     peer.diedOf = verdict.why;
+    peer.returnedMs = nowMs;
     peer.flaps.returned(nowMs);
-    return true;
   }
 
   #peer(storeId: StoreId, nowMs: number): Peer {
@@ -274,6 +277,7 @@ export class FailureDetector {
       boot: 0,
       heardMs: nowMs,
       excusedMs: nowMs,
+      returnedMs: nowMs,
       pulse: undefined,
       isLinked: false,
       lostMs: undefined,
