@@ -110,6 +110,7 @@ class GreenroomCluster implements ClusterUnderTest {
     };
   }
 
+  get nodesForDebug() { return this.#nodes; }
   /** The newest map that any node knows. */
   get #map(): ClusterMap | undefined {
     let newest: ClusterMap | undefined;
