@@ -252,8 +252,6 @@ export class ClusterMember implements TransportHandlers {
     await this.#options.transport.close();
   }
 
-  get controlForDebug() { return this.#control; }
-  nowForDebug() { return this.#options.clock.monotonicMs(); }
   get map(): ClusterMap | undefined {
     return this.#map;
   }
@@ -681,7 +679,11 @@ export class ClusterMember implements TransportHandlers {
     const { storeId } = peer;
     this.#server.forget(storeId);
     this.#arrived.set(storeId, peer);
-    if (this.isUp(storeId)) this.router.linkUp(storeId);
+    if (!this.isUp(storeId)) return;
+    // Answers to what was asked before may have been lost with its old link.
+    this.#control.linkUp(storeId);
+    this.shards.linkUp(storeId);
+    this.router.linkUp(storeId);
   }
 
   peerLeft(peer: PeerIdentity): void {

@@ -320,7 +320,9 @@ class Simulation {
     const leader = this.#nodes.find(({ machine }) => machine?.isEstablished);
     const newest = Math.max(...indexes);
     if (!leader) this.#claims.violations.push('nobody leads when the faults have stopped');
-    if (!leader) for (const { storeId, machine: m } of this.#nodes) console.log(storeId, m?.role, m?.term, m?.leader, m?.last, m?.commitIndex, m?.voters);
+    if (!leader)
+      for (const { storeId, machine: m } of this.#nodes)
+        console.log(storeId, m?.role, m?.term, m?.leader, m?.last, m?.commitIndex, m?.voters);
     if (Math.min(...indexes) < newest - 8) this.#claims.violations.push(`not everybody follows: ${indexes.join(', ')}`);
     const before = [...this.#claims.committed.entries()].filter(([, { atMs }]) => atMs > calmUntilMs - 1_000);
     if (before.length === 0) this.#claims.violations.push('nothing is committed when the faults have stopped');
