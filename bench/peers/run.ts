@@ -125,6 +125,21 @@ async function peerRow(peer: Peer, directory: string): Promise<Row> {
   }
 }
 
+/** Greenroom is measured before and after the peers, because the speed of a machine drifts. */
+function meanOf(before: Row, after: Row): Row {
+  const mean = (a: number, b: number) => (a + b) / 2;
+  const rates = before.rates.map((rate, n): PeerRate => {
+    const other = after.rates[n]!;
+    return {
+      inFlight: rate.inFlight,
+      perSecond: mean(rate.perSecond, other.perSecond),
+      p50Ms: mean(rate.p50Ms, other.p50Ms),
+      p99Ms: mean(rate.p99Ms, other.p99Ms),
+    };
+  });
+  return { ...before, rates };
+}
+
 function printTable(rows: readonly Row[]): void {
   const own = new Map<OwnFigure, Row>();
   for (const what of ['persisted', 'persisted over HTTP', 'ask'] as const) {
@@ -161,13 +176,16 @@ function progress(message: string): void {
 
 await mkdir(values.scratch, { recursive: true });
 // A database's own user must be able to enter it.
-const directory = await mkdtemp(join(tmpdir(), 'greenroom-peers-'));
+const directory = await mkdtemp(join(tmpdir(), 'greenroom-peers-data-'));
 await chmod(directory, 0o755);
 try {
   const machine = await describeMachine(undefined);
   console.log(`${machineName(machine)} · node ${machine.node} · fsync p50 ${machine.fsyncMs.p50.toFixed(3)} ms\n`);
-  const rows = await ownRows(directory);
-  for (const peer of peers.filter(isWanted)) rows.push(await peerRow(peer, directory));
+  const before = await ownRows(join(directory, 'before'));
+  const peerRows: Row[] = [];
+  for (const peer of peers.filter(isWanted)) peerRows.push(await peerRow(peer, directory));
+  const after = await ownRows(join(directory, 'after'));
+  const rows = [...before.map((row, n) => meanOf(row, after[n]!)), ...peerRows];
   progress('');
   printTable(rows);
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ machine, rows }, undefined, 2)}\n`);

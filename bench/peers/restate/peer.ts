@@ -13,11 +13,19 @@ export const restate: Peer = {
   comparedWith: 'persisted over HTTP',
   async run(context) {
     const { scratch, data } = context;
-    const folder = await npmPackages(scratch, 'restate', '@restatedev/restate-server', '@restatedev/restate-sdk');
+    const folder = await npmPackages(
+      scratch,
+      'restate',
+      '@restatedev/restate-server',
+      '@restatedev/restate-sdk',
+      'node@22',
+    );
     const binary = serverBinary(folder);
     const [ingress, admin, fabric, service] = await freePorts(4);
     const program = fileURLToPath(new URL('./service.mjs', import.meta.url));
-    const counter = new Program(process.execPath, [program, folder, String(service)]);
+    // Its SDK uses what Node has only since 22.
+    const node = join(folder, 'node_modules/node/bin/node');
+    const counter = new Program(node, [program, folder, String(service)]);
     const server = new Program(binary, ['--node-name', 'bench', '--base-dir', data], {
       env: {
         RESTATE_INGRESS__BIND_ADDRESS: `127.0.0.1:${ingress}`,

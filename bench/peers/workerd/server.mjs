@@ -8,8 +8,9 @@ const { Miniflare } = createRequire(join(folder, 'package.json'))('miniflare');
 const script = `
 export class Counter {
   constructor(state) { this.storage = state.storage; }
-  async fetch() {
-    const total = ((await this.storage.get('total')) ?? 0) + 1;
+  async fetch(request) {
+    const by = Number(await request.text());
+    const total = ((await this.storage.get('total')) ?? 0) + by;
     await this.storage.put('total', total);
     return new Response(String(total));
   }
