@@ -12,7 +12,3 @@ function notMeasured(name: string, reason: string): Peer {
 }
 
 export const rivetkit = notMeasured('rivetkit', 'no script yet: its engine is another program beside its npm package');
-export const pekko = notMeasured(
-  'Apache Pekko sharding and persistence',
-  'no script yet: needs a JDK, and its jars from Maven Central',
-);

@@ -54,18 +54,22 @@ export function loadOf(inFlight: number, durationMs: number): Load {
   return { type: 'closed', inFlight, warmUpMs: durationMs / 3, durationMs };
 }
 
-/** Runs the three loads with the operations of a module (see generator.ts). */
+/**
+ * Runs the three loads with the operations of a module (see generator.ts), after every key was touched once: what wakes
+ * or is made at first use is not part of the figures.
+ */
 export async function measured(
   module: string,
   options: unknown,
   { durationMs, progress }: PeerContext,
-  generators = 1,
 ): Promise<readonly PeerRate[]> {
   const rates: PeerRate[] = [];
+  progress('touching every key');
+  await generateLoad({ module, options, keys, load: { type: 'each', inFlight: 64 } });
   for (const inFlight of inFlights) {
     progress(`${inFlight} in flight`);
     const load = loadOf(inFlight, durationMs);
-    const result = await generateLoad({ module, options, keys, load }, Math.min(generators, inFlight));
+    const result = await generateLoad({ module, options, keys, load });
     if (result.operations === 0) throw new Error(`nothing was answered; the first error: ${result.firstError}`);
     if (result.errors > result.operations / 100)
       throw new Error(`${result.errors} errors beside ${result.operations} answers; the first: ${result.firstError}`);

@@ -19,8 +19,9 @@ import { comedy } from './comedy/peer.ts';
 import { erlangDistributed, erlangLocal } from './erlang/peer.ts';
 import { nact } from './nact/peer.ts';
 import { nats } from './nats/peer.ts';
-import { pekko, rivetkit } from './not-measured.ts';
+import { rivetkit } from './not-measured.ts';
 import { inFlights, keys, loadOf, type OwnFigure, type Peer, type PeerRate, Skipped } from './peer.ts';
+import { pekko } from './pekko/peer.ts';
 import { postgresql } from './postgresql/peer.ts';
 import { restate } from './restate/peer.ts';
 import { workerd } from './workerd/peer.ts';
@@ -32,10 +33,10 @@ const peers: readonly Peer[] = [
   workerd,
   erlangLocal,
   erlangDistributed,
+  pekko,
   nact,
   comedy,
   rivetkit,
-  pekko,
 ];
 /** Installing included. */
 const peerWithinMs = 240_000;
