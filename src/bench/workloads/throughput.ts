@@ -146,9 +146,11 @@ export const overHttp: Benchmark = {
     }),
 };
 
-/** More in flight make larger batches, which have a limit of their own. */
+/** One at a time is bound by the fsync; more in flight make larger batches, which have a limit of their own. */
 function limitOf({ limit }: Operation, inFlight: number): LimitName | undefined {
-  return limit === 'leveldbBatch256' && inFlight > 256 ? 'leveldbBatch4096' : limit;
+  if (limit !== 'leveldbBatch256' || inFlight === 256) return limit;
+  if (inFlight === 1) return 'fdatasync';
+  return inFlight > 256 ? 'leveldbBatch4096' : limit;
 }
 
 function workloadOf(operation: Operation, keys: KeyChoice, inFlight: number, context: BenchContext): Workload {
