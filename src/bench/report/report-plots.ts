@@ -37,7 +37,7 @@ function figurePlots({ figures }: BenchResult): NamedPlot[] {
       yLabel: drawn[0]!.unit === '/s' ? 'per second' : drawn[0]!.unit,
       xScale: 'log',
       yScale: 'log',
-      xTicks: xs.map((at) => ({ at, label: shortNumber(at) })),
+      xTicks: xs.map((at) => ({ at, label: at < 10_000 ? at.toLocaleString('en-US') : shortNumber(at) })),
       series,
     });
   });
