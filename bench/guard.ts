@@ -1,6 +1,6 @@
 /**
  * A guard against slips: a short run whose rates must be a share of the limits measured in the same run. Bounds are
- * generous (usual shares are two to twelve times as high), because machines are noisy; what they catch is a tenfold slip.
+ * generous (usual shares are four and more times as high), because machines are noisy; what they catch is a tenfold slip.
  *
  *     npm run bench:guard
  *
@@ -36,7 +36,7 @@ const bounds: readonly Bound[] = [
     workload: asking([persisted], uniform, load),
     through: 'api',
     limit: 'leveldbBatch256',
-    least: 0.1,
+    least: 0.06,
   },
   {
     what: 'persisted, 1 in flight',
@@ -79,29 +79,36 @@ const bounds: readonly Bound[] = [
 async function look(directory: string, only: readonly Bound[]): Promise<readonly Bound[]> {
   const limits = new Limits();
   const needed = [...new Set(only.map(({ limit }) => limit))];
-  await measureLimits(limits, { parent: undefined, durationMs: limitDurationMs, only: needed, onProgress() {} });
+  const sampleLimits = () =>
+    measureLimits(limits, { parent: undefined, durationMs: limitDurationMs, only: needed, onProgress() {} });
+  await sampleLimits();
   // Filled and restarted first, so that the ones that are to be woken sleep.
   const options = { directory, nodes: 1, replicas: 1 };
   const filling = await inProcessCluster(options);
   withoutErrors(await filling.run(touchAll(persisted, sleepers.count, 's'), 'api'));
   await filling.close();
   const cluster = await inProcessCluster(options);
-  const missed: Bound[] = [];
+  const rates = new Map<Bound, number>();
   try {
     for (const call of [ask, persisted]) withoutErrors(await cluster.run(touchAll(call), 'api'));
     for (const bound of only) {
       const result: LoadResult = withoutErrors(await cluster.run(bound.workload, bound.through));
-      const rate = perSecond(result);
-      const share = limits.shareOf(bound.limit, rate);
-      if (share === undefined) throw new Error(`${bound.limit} was not measured`);
-      const isFine = share >= bound.least;
-      if (!isFine) missed.push(bound);
-      console.log(
-        `${isFine ? 'fine  ' : 'MISSED'}  ${bound.what.padEnd(38)} ${formatNumber(rate).padStart(9)}/s  ${formatShare(share).padStart(6)} of ${bound.limit}, at least ${formatShare(bound.least)}`,
-      );
+      rates.set(bound, perSecond(result));
     }
   } finally {
     await cluster.close();
+  }
+  // Once more: the disk of a shared machine may be another one a few seconds later.
+  await sampleLimits();
+  const missed: Bound[] = [];
+  for (const [bound, rate] of rates) {
+    const share = limits.shareOf(bound.limit, rate);
+    if (share === undefined) throw new Error(`${bound.limit} was not measured`);
+    const isFine = share >= bound.least;
+    if (!isFine) missed.push(bound);
+    console.log(
+      `${isFine ? 'fine  ' : 'MISSED'}  ${bound.what.padEnd(38)} ${formatNumber(rate).padStart(9)}/s  ${formatShare(share).padStart(6)} of ${bound.limit}, at least ${formatShare(bound.least)}`,
+    );
   }
   return missed;
 }

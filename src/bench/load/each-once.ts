@@ -11,6 +11,8 @@ export interface EachOnce {
   readonly from?: number;
   /** Every `step`-th key; default 1. With `from`, the part of one of several generators. */
   readonly step?: number;
+  /** Ends after this, whatever is left. Default: it takes as long as it takes. */
+  readonly withinMs?: number;
   readonly sliceMs?: number;
 }
 
@@ -20,7 +22,7 @@ export async function eachOnce(
   keyCount: number,
   once: (key: number) => Promise<unknown>,
 ): Promise<LoadResult> {
-  const { inFlight, rounds = 1, from = 0, step = 1 } = load;
+  const { inFlight, rounds = 1, from = 0, step = 1, withinMs = Number.POSITIVE_INFINITY } = load;
   const perRound = Math.max(0, Math.ceil((keyCount - from) / step));
   const total = perRound * rounds;
   const latency = new Histogram();
@@ -33,6 +35,7 @@ export async function eachOnce(
   const lane = async (): Promise<void> => {
     for (let n = next++; n < total; n = next++) {
       const startMs = performance.now();
+      if (startMs - beginMs > withinMs) return;
       try {
         await once(from + (n % perRound) * step);
         const nowMs = performance.now();

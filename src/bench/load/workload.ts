@@ -51,7 +51,7 @@ export function runOnKeys(load: Load, keys: KeyChoice, once: (key: number) => Pr
 
 /** How long a load takes when all goes well; `each` takes as long as it takes, up to this. */
 export function longestMs(load: Load): number {
-  if (load.type === 'each') return eachOnceMaxMs;
+  if (load.type === 'each') return load.withinMs ?? eachOnceMaxMs;
   return load.warmUpMs + load.durationMs + (load.type === 'open' ? (load.drainMs ?? 0) : 0);
 }
 
