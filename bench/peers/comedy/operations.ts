@@ -10,8 +10,7 @@ interface ComedyActor {
 
 export async function openOperations({ folder }: { readonly folder: string }) {
   const { createSystem } = createRequire(join(folder, 'package.json'))('comedy');
-  const quiet = { error() {}, warn() {}, info() {}, debug() {} };
-  const system = createSystem({ log: quiet });
+  const system = createSystem({ loggerConfig: { categories: { Default: 'Error' } } });
   const root: ComedyActor = await system.rootActor();
   const counters: ComedyActor[] = [];
   for (let key = 0; key < keys.count; key++) {
