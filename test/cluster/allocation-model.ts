@@ -252,6 +252,10 @@ export class AllocationModel {
     expect(replicas.filter((it) => active.replicas.includes(it)).length, 'a holder stays').toBeGreaterThan(0);
     if (reason === 'failover') expect(active.replicas, 'the owner was a replica').toContain(owner);
     else expect(assigned.epoch).toBe(active.epoch);
+    if (reason !== 'replicas') return;
+    const progress = this.view().learnerProgress.get(`${shard}`);
+    const unready = replicas.filter((it) => !active.replicas.includes(it) && !progress?.get(it)?.caughtUp);
+    expect(unready, 'who comes in has caught up').toEqual([]);
   }
 
   #apply({ change, reason }: Proposed): void {

@@ -25,6 +25,8 @@ function expectSettled(model: AllocationModel): void {
     expect([...active.replicas].sort()).toEqual([...desired[shard]!.replicas].sort());
   });
   expect(planSteps(model.view(), model.nowMs)).toEqual([]);
+  const bound = Math.ceil((1.25 * desired.length) / model.eligible().owners.size);
+  for (const owned of Object.values(model.owned())) expect(owned).toBeLessThanOrEqual(bound);
 }
 
 describe('random members that join, die, return, stop, leave and are cut off', () => {

@@ -11,10 +11,11 @@
  * with the one before it.
  */
 import type { ShardId, StoreId } from '../../core/ids.ts';
-import { type DesiredPlacement, desiredPlacement, type Knows } from './allocation.ts';
+import { type DesiredPlacement, desiredPlacement } from './allocation.ts';
 import type { Assignment, ClusterMap, LearnerChange, ShardPlacement } from './cluster-map.ts';
 import { type Eligible, eligibleStores } from './eligibility.ts';
 import { planFailover } from './failover-plan.ts';
+import type { Knows } from './owner-placement.ts';
 import { isSameSet, type PlannedStep, type PlanView, Roster } from './planned-step.ts';
 import { sealQuorum, writeQuorum } from './quorum.ts';
 import { Transit } from './transit.ts';
