@@ -26,10 +26,11 @@ import { controlMessageByte } from './control/control-codec.ts';
 import { ControlDriver } from './control/control-driver.ts';
 import { type AdvertisedTypes, Adverts } from './membership/adverts.ts';
 import type { Assignment, ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
-import { Coordinator } from './membership/coordinator.ts';
 import { Drains } from './membership/drains.ts';
 import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
 import { foundingMap } from './membership/founding.ts';
+import { Joining } from './membership/joining.ts';
+import { Leading } from './membership/leading.ts';
 import { applyChange, mapFromPlain, mapToPlain } from './membership/map-changes.ts';
 import {
   decodeMemberMessage,
@@ -94,14 +95,12 @@ export class ClusterMember implements TransportHandlers {
   readonly #control: ControlDriver<MapChange, ClusterMap>;
   readonly #server: CommandServer;
   readonly #drains: Drains;
-  #coordinator: Coordinator | undefined;
-  #isCoordinating = false;
+  readonly #leading: Leading;
   #map: ClusterMap | undefined;
   /** Peers whose messages reach us, by store. */
   readonly #arrived = new Map<StoreId, PeerIdentity>();
   readonly #linked = new Map<StoreId, PeerIdentity>();
-  /** Peers that are dialled though the map does not know them: who wants to join, and whom we join. */
-  readonly #guests = new Map<StoreId, string>();
+  readonly #joining: Joining;
   readonly #timers: (() => void)[] = [];
   #isReporting = false;
   #newerMapSeen = 0;
@@ -117,7 +116,6 @@ export class ClusterMember implements TransportHandlers {
     this.storeId = journal.identity.storeId as StoreId;
     this.boot = journal.boot;
     this.adverts = new Adverts(this.storeId, options.definitions);
-    for (const { storeId, address } of options.seeds) this.#guests.set(storeId, address);
     const send = (to: StoreId, message: Buffer) => options.transport.send(to, 'data', message);
     this.router = new Router({
       storeId: this.storeId,
@@ -186,7 +184,31 @@ export class ClusterMember implements TransportHandlers {
         if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
       },
       snapshot: () => this.#map!,
-      onRoleChanged: () => this.#roleChanged(),
+      onRoleChanged: () => this.#leading.roleChanged(),
+    });
+    this.#leading = new Leading({
+      self: { storeId: this.storeId, boot: this.boot },
+      clock,
+      mistaken,
+      control: this.#control,
+      detector: this.detector,
+      adverts: this.adverts,
+      drains: this.#drains,
+      map: () => this.#map,
+      isUp: (peer) => this.isUp(peer),
+      caughtUp: () => this.#caughtUpLearners(),
+      propose: (change) => this.#propose(change),
+      tell: (to, message) => this.#tell(to, message),
+    });
+    this.#joining = new Joining({
+      self: this.storeId,
+      seeds: options.seeds,
+      map: () => this.#map,
+      isJoined: () => this.isJoined,
+      hasArrived: (peer) => this.#arrived.has(peer),
+      dialPeers: () => this.#dialPeers(),
+      propose: (change) => this.#proposeSoon(change),
+      tell: (to, message) => this.#tell(to, message),
     });
   }
 
@@ -205,7 +227,7 @@ export class ClusterMember implements TransportHandlers {
     }
     this.#dialPeers();
     this.#every(heartbeatEveryMs, () => this.#heartbeat());
-    this.#every(coordinateEveryMs, () => this.#coordinate());
+    this.#every(coordinateEveryMs, () => this.#leading.look());
     this.#reportItself();
   }
 
@@ -230,13 +252,13 @@ export class ClusterMember implements TransportHandlers {
     const endMs = clock.monotonicMs() + graceMs;
     this.#proposeSoon({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
     const isDone = () => [...this.shards.allOwned].length === 0;
-    while (!isDone() && clock.monotonicMs() < endMs && !this.#isClosed) {
+    while (!isDone() && this.hasOthers && clock.monotonicMs() < endMs && !this.#isClosed) {
       await new Promise<void>((resolve) => clock.schedule(20, resolve));
     }
     if (this.#control.role === 'leader') {
       this.#control.transferLeadership();
       const isOver = () => this.#control.role !== 'leader';
-      while (!isOver() && clock.monotonicMs() < endMs)
+      while (!isOver() && this.hasOthers && clock.monotonicMs() < endMs)
         await new Promise<void>((resolve) => clock.schedule(20, resolve));
     }
   }
@@ -248,6 +270,7 @@ export class ClusterMember implements TransportHandlers {
     for (const cancel of this.#timers) cancel();
     this.shards.close();
     this.router.close(reason);
+    this.#leading.close();
     this.#control.close();
     await this.#options.transport.close();
   }
@@ -264,10 +287,10 @@ export class ClusterMember implements TransportHandlers {
     return this.#control.voters;
   }
 
-  /** Another member is up and in reach. */
+  /** Another member is up, in reach, and there to stay: it can take what this one has. */
   get hasOthers(): boolean {
-    for (const { storeId, status } of this.#map?.members.values() ?? [])
-      if (storeId !== this.storeId && status === 'up' && this.isUp(storeId)) return true;
+    for (const { storeId, status, stopping } of this.#map?.members.values() ?? [])
+      if (storeId !== this.storeId && status === 'up' && !stopping && this.isUp(storeId)) return true;
     return false;
   }
 
@@ -317,7 +340,7 @@ export class ClusterMember implements TransportHandlers {
 
   /** Whom to dial: members, and guests. */
   get peers(): readonly PeerAddress[] {
-    const peers = new Map<StoreId, string>(this.#guests);
+    const peers = new Map<StoreId, string>(this.#joining.guests);
     for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
       if (status === 'removed') peers.delete(storeId);
       else peers.set(storeId, address);
@@ -340,7 +363,7 @@ export class ClusterMember implements TransportHandlers {
     this.shards.applyMap(map);
     this.router.applyMap(map);
     for (const listener of [...this.#mapListeners]) listener();
-    this.#coordinateSoon();
+    this.#leading.soon();
   }
 
   #membersChanged(before: ClusterMap | undefined, map: ClusterMap): void {
@@ -354,7 +377,7 @@ export class ClusterMember implements TransportHandlers {
       } else this.detector.newLife(storeId, boot, nowMs);
     }
     const self = map.members.get(this.storeId);
-    if (self) for (const storeId of map.members.keys()) this.#guests.delete(storeId);
+    if (self) this.#joining.forget(map.members.keys());
     const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
     this.#control.setMembers(members.map(({ storeId }) => storeId));
     this.#dialPeers();
@@ -398,75 +421,6 @@ export class ClusterMember implements TransportHandlers {
     void this.#propose(change);
   }
 
-  // ---- the leader's work ------------------------------------------------------------------------------------
-
-  #roleChanged(): void {
-    if (this.#control.role !== 'leader') this.#coordinator = undefined;
-    else if (this.#control.isEstablished) {
-      this.#coordinator ??= new Coordinator(this.storeId);
-      this.#coordinateSoon();
-    }
-  }
-
-  #coordinateSoon(): void {
-    if (this.#coordinator && !this.#isClosed) this.#options.clock.defer(() => this.#coordinate());
-  }
-
-  #coordinate(): void {
-    const coordinator = this.#coordinator;
-    const map = this.#map;
-    if (!coordinator || !map || this.#isCoordinating || this.#isClosed) return;
-    const { clock, mistaken } = this.#options;
-    const nowMs = clock.monotonicMs();
-    coordinator.report(
-      { storeId: this.storeId, boot: this.boot },
-      this.detector.report(nowMs),
-      this.#caughtUpLearners(),
-      nowMs,
-    );
-    const actions = coordinator.tick({
-      map,
-      nowMs,
-      wallMs: clock.wallMs(),
-      voters: this.#control.voters,
-      standing: (peer) => this.detector.standing(peer, nowMs),
-      isUp: (peer) => this.isUp(peer),
-      knowsAll: (peer) => this.adverts.knowsAll(peer),
-    });
-    const proposals: Promise<unknown>[] = [];
-    for (const action of actions) {
-      switch (action.type) {
-        case 'propose': {
-          const { change } = action;
-          if (mistaken('assign without after') && change.type === 'assign') {
-            const assignments = change.assignments.map((each) => ({ ...each, after: each.after - 1 }));
-            proposals.push(this.#propose({ type: 'assign', assignments }));
-          } else proposals.push(this.#propose(change));
-          break;
-        }
-        case 'drain':
-          if (action.owner === this.storeId)
-            void this.#drains.drain(action.shards).then((shards) => {
-              this.#coordinator?.drained(shards);
-              this.#coordinateSoon();
-            });
-          else this.#tell(action.owner, { type: 'drain', shards: action.shards });
-          break;
-        case 'voters':
-          this.#control.proposeVoters(action.voters);
-          break;
-        default:
-          unreachable(action);
-      }
-    }
-    if (proposals.length === 0) return;
-    this.#isCoordinating = true;
-    void Promise.allSettled(proposals).then(() => {
-      this.#isCoordinating = false;
-      this.#coordinateSoon();
-    });
-  }
-
   #caughtUpLearners(): readonly (readonly [ShardId, readonly StoreId[]])[] {
     const all: [ShardId, readonly StoreId[]][] = [];
     for (const owned of this.shards.allOwned) {
@@ -484,7 +438,7 @@ export class ClusterMember implements TransportHandlers {
     const map = this.#map;
     if (!map?.members.has(this.storeId)) {
       const facts = { ...this.#options.facts(), boot: this.boot, protocol: protocolVersions };
-      for (const storeId of this.#guests.keys()) this.#tell(storeId, { type: 'join', facts });
+      for (const storeId of this.#joining.guests.keys()) this.#tell(storeId, { type: 'join', facts });
       return;
     }
     const message = encodeMemberMessage({
@@ -568,10 +522,9 @@ export class ClusterMember implements TransportHandlers {
       return;
     }
     const message = decodeMemberMessage(bytes);
-    const nowMs = this.#options.clock.monotonicMs();
     switch (message.type) {
       case 'heartbeat':
-        this.#coordinator?.report(from, message.report, message.caughtUp, nowMs);
+        this.#leading.report(from, message);
         this.#compareMaps(from.storeId, message.mapVersion);
         if (!this.adverts.isKnown(from.storeId, message.advert)) this.#tell(from.storeId, { type: 'advertWanted' });
         return;
@@ -580,10 +533,10 @@ export class ClusterMember implements TransportHandlers {
         return;
       case 'advert':
         this.adverts.learn(from.storeId, message.advert, message.types as AdvertisedTypes);
-        this.#coordinateSoon();
+        this.#leading.soon();
         return;
       case 'join':
-        this.#receiveJoin(from, message.facts);
+        this.#joining.receive(from, message.facts);
         return;
       case 'joinRefused':
         if (!this.isJoined) this.#options.expelled(message.reason);
@@ -601,8 +554,7 @@ export class ClusterMember implements TransportHandlers {
         void this.#drains.drain(message.shards).then((shards) => this.#tell(from.storeId, { type: 'drained', shards }));
         return;
       case 'drained':
-        this.#coordinator?.drained(message.shards);
-        this.#coordinateSoon();
+        this.#leading.drained(message.shards);
         return;
       default:
         unreachable(message);
@@ -615,36 +567,6 @@ export class ClusterMember implements TransportHandlers {
     if (version <= own) return;
     if (this.#newerMapSeen > own) this.#tell(from, { type: 'mapWanted', version: own });
     this.#newerMapSeen = version;
-  }
-
-  #receiveJoin(from: PeerIdentity, facts: MemberFacts): void {
-    const map = this.#map;
-    if (!map || !this.isJoined) return;
-    if (!map.members.has(from.storeId)) this.#guests.set(from.storeId, facts.address);
-    this.#dialPeers();
-    const known = map.members.get(from.storeId);
-    const refuse = (reason: string) => this.#tell(from.storeId, { type: 'joinRefused', reason });
-    if (known) {
-      if (known.status === 'removed')
-        refuse('this store was removed from the cluster; start the node on an empty data directory to join anew');
-      return;
-    }
-    const { min, max } = facts.protocol;
-    if (map.protocol < min || map.protocol > max) {
-      refuse(
-        `the cluster speaks protocol version ${map.protocol}, this node ${min} to ${max}: start a matching version`,
-      );
-      return;
-    }
-    const namesake = [...map.members.values()].find(
-      ({ node, status }) => node === facts.node && status !== 'removed' && status !== 'down',
-    );
-    if (namesake && (namesake.storeId === this.storeId || this.#arrived.has(namesake.storeId))) {
-      refuse(`a node named '${facts.node}' is running in the cluster already: give this one another --node`);
-      return;
-    }
-    const { storeId } = from;
-    this.#proposeSoon({ type: 'memberJoined', storeId, ...facts });
   }
 
   // ---- links ------------------------------------------------------------------------------------------------
@@ -661,7 +583,7 @@ export class ClusterMember implements TransportHandlers {
     this.shards.linkUp(storeId);
     if (this.isUp(storeId)) this.router.linkUp(storeId);
     this.#tell(storeId, { type: 'advert', ...this.adverts.own });
-    this.#coordinateSoon();
+    this.#leading.soon();
   }
 
   linkDown(peer: PeerIdentity, why: LinkLoss): void {
@@ -672,7 +594,7 @@ export class ClusterMember implements TransportHandlers {
     this.#control.linkDown(storeId);
     this.shards.linkDown(storeId);
     this.queries.linkDown(storeId);
-    this.#coordinateSoon();
+    this.#leading.soon();
   }
 
   peerArrived(peer: PeerIdentity): void {
@@ -700,7 +622,7 @@ export class ClusterMember implements TransportHandlers {
       this.detector.dialRefused(storeId, this.#options.clock.monotonicMs());
       const map = this.#map;
       if (map) this.#hurryElection(map, this.#options.clock.monotonicMs());
-      this.#coordinateSoon();
+      this.#leading.soon();
     } else if (why !== 'unreachable') {
       this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
       if (why === 'outdated' && !this.isJoined) this.#options.expelled('its cluster does not know this store any more');
