@@ -256,15 +256,9 @@ export class ControlLog<Change, Snapshot> {
     this.#leader = this.#self;
     const start = this.#nextPoint();
     this.#log.append({ ...start, type: 'start' });
-    const { term } = this;
+    const [term, options] = [this.#term, this.#options];
     this.#leadership = new Leadership(
-      {
-        self: this.#self,
-        term,
-        options: this.#options,
-        log: this.#log,
-        send: (to, message) => this.#send(to, message),
-      },
+      { self: this.#self, term, options, log: this.#log, send: (to, message) => this.#send(to, message) },
       start.index,
       nowMs,
     );
@@ -332,7 +326,7 @@ export class ControlLog<Change, Snapshot> {
   }
 
   #onPreVote(from: StoreId, { term, last }: Message<Change, Snapshot, 'preVote'>, nowMs: number): void {
-    const isGranted = term > this.#term && isUpToDate(last, this.#log.last) && !this.#isFaithfulAgainst(from, nowMs);
+    const isGranted = term > this.#term && this.#holdsAll(last) && !this.#isFaithfulAgainst(from, nowMs);
     this.#send(from, { type: 'preVoteReply', term, current: this.#term, isGranted });
   }
 
@@ -344,14 +338,18 @@ export class ControlLog<Change, Snapshot> {
       this.#becomeFollower(term, undefined, nowMs);
     }
     const isFree = this.#vote === undefined || this.#vote === from || mistake === 'votes twice in a term';
-    const holdsAll = isUpToDate(last, this.#log.last) || mistake === 'votes for a shorter log';
-    const isGranted = term === this.#term && this.#leader === undefined && isFree && holdsAll;
+    const isGranted = term === this.#term && this.#leader === undefined && isFree && this.#holdsAll(last);
     if (isGranted) {
       if (this.#vote !== from && mistake !== 'votes without persisting') this.#mustPersist = true;
       this.#vote = from;
       this.#electionDueMs = nowMs + this.#electionTimeoutMs();
     }
     this.#send(from, { type: 'voteReply', term: this.#term, isGranted });
+  }
+
+  /** A log that ends there holds everything that this one may know as committed. */
+  #holdsAll(last: LogPoint): boolean {
+    return isUpToDate(last, this.#log.last) || this.#options.mistake === 'votes for a shorter log';
   }
 
   #onReply(

@@ -81,7 +81,10 @@ export class ReplicatedLog<Change, Snapshot> {
    * only one that holds its removal, and then no other can win (of two voters, one of which removed itself; 4.2.2).
    */
   mayLead(storeId: StoreId): boolean {
-    return this.voters.includes(storeId) || this.entries.votersAt(this.#commit).includes(storeId);
+    if (this.voters.includes(storeId)) return true;
+    const removal = this.newestVoters;
+    const mayBeLost = removal !== undefined && removal.index > this.#commit;
+    return mayBeLost && this.entries.votersAt(removal.index - 1).includes(storeId);
   }
 
   append(entry: ControlEntry<Change>): void {
