@@ -27,6 +27,7 @@ import {
 } from './control-protocol.ts';
 import { PendingProposals } from './pending-proposals.ts';
 
+/** Longest pause between two ticks. */
 const tickMs = 50;
 /** A proposal that is not seen committed is made again after this. */
 const retryMs = 300;
@@ -274,7 +275,10 @@ export class ControlDriver<Change, Snapshot> {
   #tick(): void {
     this.#step({ type: 'tick' });
     this.#proposeDue();
-    if (!this.#isClosed) this.#cancelTick = this.#setup.clock.schedule(tickMs, () => this.#tick());
+    if (this.#isClosed) return;
+    // Not on a beat: nodes that tick in step would stand for election in step, and split the votes.
+    const delayMs = tickMs * (0.5 + 0.5 * this.#setup.random.next());
+    this.#cancelTick = this.#setup.clock.schedule(delayMs, () => this.#tick());
   }
 
   #nowMs(): number {

@@ -89,7 +89,6 @@ export class ReplicatedLog<Change, Snapshot> {
 
   append(entry: ControlEntry<Change>): void {
     this.entries.append(entry);
-    if (entry.type === 'voters') this.#votersByMistake = undefined;
     this.hasChanged = true;
   }
 
@@ -180,7 +179,6 @@ export class ReplicatedLog<Change, Snapshot> {
     this.#snapshot = snapshot;
     this.#recent = new RecentProposals(this.#options.recentProposalsMax, snapshot.recent);
     this.#commit = snapshot.index;
-    this.#votersByMistake = undefined;
     this.hasChanged = true;
     this.snapshotHasChanged = true;
     this.#emit({ type: 'restoreSnapshot', index: snapshot.index, snapshot: snapshot.data });

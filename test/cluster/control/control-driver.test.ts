@@ -21,17 +21,20 @@ interface Node {
 
 let clock = new VirtualClock();
 let nodes = new Map<StoreId, Node>();
+let seed = 0;
 /** `from→to` without a link. */
 const cut = new Set<string>();
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'] as StoreId[] as [StoreId, StoreId, StoreId, StoreId];
 
-afterEach(() => {
+afterEach(stopAll);
+
+function stopAll(): void {
   for (const { driver } of nodes.values()) driver.close();
   nodes = new Map();
   cut.clear();
   clock = new VirtualClock();
-});
+}
 
 async function start(self: StoreId, members: readonly StoreId[], disk?: MemoryJournal): Promise<Node> {
   const identity = { clusterId: 'x', node: self, storeId: self, shardCount: 1, replicas: 1 };
@@ -43,7 +46,7 @@ async function start(self: StoreId, members: readonly StoreId[], disk?: MemoryJo
     journal,
     clock,
     codec,
-    random: seededRandom(self.charCodeAt(0)),
+    random: seededRandom(self.charCodeAt(0) + seed * 1_000),
     founds: self === a,
     handlers: {
       committed: (entries) => void state.push(...entries.map(({ change }) => change)),
@@ -200,4 +203,20 @@ test('a change of voters is refused with a reason', async () => {
   await expect(settle(driver.proposeVoters([a]))).rejects.toThrow('not one change');
   await expect(settle(driver.proposeVoters([a, b, c, d]))).rejects.toThrow('not caught up');
   await expect(settle(nodes.get(b)!.driver.proposeVoters([a, b]))).rejects.toThrow('not leader');
+});
+
+test('a dead leader is replaced within 1.5 s on average, and within 3.5 s always', async () => {
+  const tookMs: number[] = [];
+  for (seed = 1; seed <= 60; seed++) {
+    await cluster();
+    await pass(seed * 7);
+    kill(a);
+    const before = clock.monotonicMs();
+    await settle(nodes.get(seed % 2 ? b : c)!.driver.propose('after'), 10_000);
+    tookMs.push(clock.monotonicMs() - before);
+    stopAll();
+  }
+  if (process.env.SHOW) console.log(tookMs.sort((x, y) => x - y).join(' '));
+  expect(tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length).toBeLessThan(1_500);
+  expect(Math.max(...tookMs)).toBeLessThan(3_500);
 });

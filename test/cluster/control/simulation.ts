@@ -92,20 +92,23 @@ class Simulation {
   /** How often a node dies when it has just told its vote. */
   readonly #diesAfterVote: number;
   readonly #latencyMs: number;
+  /** Leaders are cut off when they have hardly begun, so that logs differ in many terms. */
+  readonly #churns: boolean;
 
   constructor(seed: number, mistake: ControlMistake | undefined) {
     this.#random = seededRandom(seed);
     this.#mistake = mistake;
     this.#lossRatio = this.#random.next() < 0.5 ? 0.02 : 0.15;
     this.#slowDisk = this.#chance(0.5);
-    this.#appendEntriesMax = 1 + Math.floor(this.#upTo(3));
+    this.#churns = this.#chance(0.4);
+    this.#appendEntriesMax = this.#churns ? 1 : 1 + Math.floor(this.#upTo(3));
     this.#faultEveryMs = this.#chance(0.5) ? 60 : 200;
     this.#diesAfterVote = this.#chance(0.5) ? 0.4 : 0;
     this.#latencyMs = this.#chance(0.5) ? 8 : 40;
     const names = ['a', 'b', 'c', 'd', 'e'] as StoreId[];
     const founded = foundedState<string>('a' as StoreId);
     // Some grow from their founder, others have been growing before.
-    const first = names.slice(0, 1 + Math.floor(this.#upTo(4)));
+    const first = names.slice(0, this.#churns && this.#chance(0.5) ? 4 : 1 + Math.floor(this.#upTo(4)));
     const state = { ...founded, entries: [{ ...founded.entries[0]!, voters: first } as never] };
     this.#nodes = names.map((name) => new SimulatedNode(name, first.includes(name) ? state : undefined));
   }
@@ -174,7 +177,7 @@ class Simulation {
     if (!machine || this.#claims.violations.length > 0) return;
     this.#guard(node, () => {
       const effects = machine.step(input, this.#nowMs);
-      this.#claims.check(node, effects);
+      this.#claims.check(node, effects, machine.voters);
       for (const effect of effects) this.#carryOut(node, effect);
     });
   }
@@ -294,15 +297,18 @@ class Simulation {
   /** Just elected, nothing committed: the moment at which the rules of a term's beginning matter. */
   #troubleNewLeader(leader: SimulatedNode): void {
     if (!this.#faulty) return;
-    if (this.#chance(0.3)) this.#later(0, () => this.#changeVoters(leader));
-    if (this.#chance(0.3)) this.#later(this.#upTo(25), () => this.#isolate(leader));
+    if (this.#chance(this.#churns ? 0.6 : 0.3)) this.#later(0, () => this.#changeVoters(leader));
+    if (this.#chance(this.#churns ? 0.7 : 0.3)) {
+      this.#later(this.#upTo(3 * this.#latencyMs), () => this.#isolate(leader));
+      if (this.#churns) this.#later(this.#upTo(300), () => this.#cut.clear());
+    }
     if (this.#chance(0.15)) this.#later(this.#upTo(25), () => this.#crashForAWhile(leader));
   }
 
   /** A leader, alone or with a few, goes on for a while and makes a tail that others will not have. */
   #isolate(leader: SimulatedNode): void {
     if (!this.#faulty) return;
-    this.#partition((node) => node === leader || this.#chance(0.2));
+    this.#partition((node) => node === leader || this.#chance(this.#churns ? 0.35 : 0.2));
     for (let count = 0; count < 3; count++) this.#proposeNew(leader);
     if (this.#chance(0.5)) this.#changeVoters(leader);
     this.#later(this.#upTo(60), () => this.#proposeNew(leader));
