@@ -122,7 +122,7 @@ export class Conversation {
       // Stores later in the alphabet wait longer: who stands first is not left to chance.
       random: { next: () => (self.charCodeAt(0) - 97) / 10 },
       sizeOf: (change) => change.length,
-      options: { keptEntries: 0, compactAfterEntries: 4, appendEntriesMax: 3, ...this.#mistake },
+      options: { keptEntries: 0, compactAfterEntries: 4, appendEntriesMax: 3, appendBytesMax: 110, ...this.#mistake },
     });
     this.#nodes.set(self, { machine, state, snapshot, writes: [], applied: snapshot?.data ?? '' });
   }

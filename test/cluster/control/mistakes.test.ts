@@ -9,10 +9,35 @@ import { simulate } from './simulation.ts';
 
 const seeds = Number(process.env.SEEDS ?? 20);
 
-/** What these need hardly ever happens by chance: it is told step by step. In the end c or d hears two truths. */
-const told: Partial<Record<ControlMistake, string>> = {
+interface Told {
+  readonly course: string;
+  /** What a machine without the mistake says in it. */
+  readonly instead: RegExp;
+}
+
+const long = 'x'.repeat(100);
+
+/** What these need hardly ever happens by chance: it is told step by step. In the end somebody hears two truths. */
+const told: Partial<Record<ControlMistake, Told>> = {
+  // Figure 8 of the paper: an entry of term 2 is on a majority in term 4, and overwritten in term 5.
+  'commits an older term by counting': {
+    instead: /c: becameLeader 5/,
+    course: `
+    start a a b c, start b a b c, start c a b c, tick a, tick b, tick c, campaign a, settle
+    propose a ${long}, durable a, lose a, pass 400, tick a, pass 400, tick a, pass 400, tick a, lose a
+    campaign c, lose c a, deliver c b, deliver b c, durable c, lose c a, deliver c b, durable b, deliver b c
+    durable c, lose c
+    campaign a, lose a c, deliver a b, deliver b a, durable a
+    campaign a, lose a c, deliver a b, deliver b a, durable a, lose a c, deliver a b, durable b, deliver b a
+    durable a, lose a c, deliver a b, durable b, deliver b a, deliver a b, durable b, deliver b a, lose a
+    pass 400, tick c, pass 400, tick c, pass 400, tick c, lose c
+    campaign c, lose c a, deliver c b, deliver b c, durable c, campaign c, lose c a, deliver c b, deliver b c
+    durable c, lose c a, deliver c b, durable b, deliver b c, settle b c, tick c, pass 150, tick c, settle`,
+  },
   // Ongaro's flaw of the first one-at-a-time changes: two leaders change the same set, each by one (raft-dev, 2015).
-  'voters changed before established': `
+  'voters changed before established': {
+    instead: /proposalDropped v2: not established/,
+    course: `
     start a a b c d, start b a b c d, start c a b c d, start d a b c d, start e
     tick a, tick b, tick c, tick d, learners a a b c d e, learners b a b c d e, campaign a, settle
     voters a v1 a b c d e, durable a, deliver a e, durable e, lose a
@@ -23,12 +48,16 @@ const told: Partial<Record<ControlMistake, string>> = {
     pass 1500, campaign a, deliver a d, deliver a e, deliver d a, deliver e a
     durable a, deliver a d, deliver a e, durable d, durable e, deliver d a, deliver e a
     durable a, deliver a c, settle a c`,
-  'two voter changes at once': `
+  },
+  'two voter changes at once': {
+    instead: /proposalDropped v2: voter change pending/,
+    course: `
     start a a b c, start b a b c, start c a b c, start d, start e
     tick a, tick b, tick c, learners a a b c d e, campaign a, settle
     voters a v1 a b c d, voters a v2 a b c d e, propose a x
     durable a, lose a b, lose a c, settle a d e, lose a b, lose a c
     pass 1500, learners b a b c d e, campaign b, lose b a, lose b d, lose b e, settle b c, pass 150, tick b, settle b d`,
+  },
 };
 
 test.each(controlMistakes.filter((mistake) => !told[mistake]))(
@@ -45,13 +74,12 @@ test.each(controlMistakes.filter((mistake) => !told[mistake]))(
   },
 );
 
-test.each(Object.entries(told) as [ControlMistake, string][])(
+test.each(Object.entries(told) as [ControlMistake, Told][])(
   'in one course of events a machine is caught that makes the mistake "%s", and one without it is not',
-  (mistake, course) => {
+  (mistake, { course, instead }) => {
     const lines = course.trim().split(/,\s*|\n\s*/);
     const follow = (conversation: Conversation) => lines.flatMap((line) => conversation.say(line));
     expect(() => follow(new Conversation(mistake))).toThrow('what is committed stays');
-    const heard = follow(new Conversation());
-    expect(heard.join('\n')).toMatch(/proposalDropped v2: (not established|voter change pending)/);
+    expect(follow(new Conversation()).join('\n')).toMatch(instead);
   },
 );
