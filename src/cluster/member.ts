@@ -22,7 +22,6 @@ import type {
   Transport,
   TransportHandlers,
 } from '../transport/transport.ts';
-import { controlMessageByte } from './control/control-codec.ts';
 import { ControlDriver } from './control/control-driver.ts';
 import { type AdvertisedTypes, Adverts } from './membership/adverts.ts';
 import type { Assignment, ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
@@ -32,11 +31,13 @@ import { foundingMap } from './membership/founding.ts';
 import { Joining } from './membership/joining.ts';
 import { Leading } from './membership/leading.ts';
 import { applyChange, mapFromPlain, mapToPlain } from './membership/map-changes.ts';
+import { mapCodec } from './membership/map-codec.ts';
 import {
   decodeMemberMessage,
   encodeMemberMessage,
   type MemberFacts,
   type MemberMessage,
+  memberMessageByte,
 } from './membership/member-messages.ts';
 import type { Mistaken } from './mistakes.ts';
 import { decodeCommandMessage } from './routing/command-messages.ts';
@@ -168,23 +169,24 @@ export class ClusterMember implements TransportHandlers {
       journal,
       clock,
       random,
-      send: (to, bytes) => void options.transport.send(to, 'control', bytes),
-      encodeChange: (change) => (change.type === 'found' ? { ...change, map: mapToPlain(change.map) } : change),
-      decodeChange: (plain) => {
-        const change = plain as MapChange;
-        return change.type === 'found' ? { ...change, map: mapFromPlain(change.map) } : change;
+      codec: mapCodec,
+      founds: options.founds,
+      send: (to, bytes) => options.transport.send(to, 'control', bytes),
+      handlers: {
+        committed: (entries) => {
+          for (const { index, change } of entries)
+            if (index > (this.#map?.version ?? 0)) this.#takeMap(applyChange(this.#map, change, index));
+        },
+        restored: (_index, map) => {
+          if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
+        },
+        takeSnapshot: () => this.#map!,
+        leaderChanged: () => this.#leading.roleChanged(),
+        malformed: (from, error) => {
+          log.error('a peer sent what cannot be read; its link is made anew', { from, error });
+          options.transport.reset(from);
+        },
       },
-      encodeSnapshot: mapToPlain,
-      decodeSnapshot: mapFromPlain,
-      found: options.founds,
-      onCommitted: (index, change) => {
-        if (index > (this.#map?.version ?? 0)) this.#takeMap(applyChange(this.#map, change, index));
-      },
-      onRestored: (_index, map) => {
-        if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
-      },
-      snapshot: () => this.#map!,
-      onRoleChanged: () => this.#leading.roleChanged(),
     });
     this.#leading = new Leading({
       self: { storeId: this.storeId, boot: this.boot },
@@ -255,9 +257,9 @@ export class ClusterMember implements TransportHandlers {
     while (!isDone() && this.hasOthers && clock.monotonicMs() < endMs && !this.#isClosed) {
       await new Promise<void>((resolve) => clock.schedule(20, resolve));
     }
-    if (this.#control.role === 'leader') {
+    if (this.#control.isLeader) {
       this.#control.transferLeadership();
-      const isOver = () => this.#control.role !== 'leader';
+      const isOver = () => !this.#control.isLeader;
       while (!isOver() && this.hasOthers && clock.monotonicMs() < endMs)
         await new Promise<void>((resolve) => clock.schedule(20, resolve));
     }
@@ -317,7 +319,7 @@ export class ClusterMember implements TransportHandlers {
 
   /** Resolves once the change is committed. @throws Error if that is not known in time */
   propose(change: MapChange): Promise<number> {
-    return this.#control.propose(change, proposeTimeoutMs);
+    return this.#control.propose(change, { timeoutMs: proposeTimeoutMs });
   }
 
   /** Messages go both ways. */
@@ -386,7 +388,7 @@ export class ClusterMember implements TransportHandlers {
       this.#options.expelled(
         'it was removed from its cluster; to take part again, start it on an empty data directory',
       );
-    if (self?.status === 'leaving' && this.#control.role === 'leader') this.#control.transferLeadership();
+    if (self?.status === 'leaving' && this.#control.isLeader) this.#control.transferLeadership();
     this.#reportItself();
   }
 
@@ -517,7 +519,7 @@ export class ClusterMember implements TransportHandlers {
   }
 
   #receiveControl(from: PeerIdentity, bytes: Buffer): void {
-    if (bytes[0] === controlMessageByte) {
+    if (bytes[0] !== memberMessageByte) {
       this.#control.receive(from.storeId, bytes);
       return;
     }

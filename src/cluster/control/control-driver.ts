@@ -11,7 +11,7 @@ import { assert } from '../../core/assert.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GreenroomError } from '../../core/errors.ts';
 import type { StoreId } from '../../core/ids.ts';
-import { type Random, randomName } from '../../core/random.ts';
+import type { Random } from '../../core/random.ts';
 import type { Journal } from '../../persistence/journal.ts';
 import type { ControlCodec } from './control-codec.ts';
 import { ControlLog } from './control-log.ts';
@@ -66,6 +66,11 @@ export interface ControlDriverSetup<Change, Snapshot> {
   readonly options?: Partial<ControlOptions>;
 }
 
+/** Whether a disk knows a control log. */
+export function hasControlLog(journal: Journal): boolean {
+  return journal.control('raft') !== undefined;
+}
+
 export class ControlDriver<Change, Snapshot> {
   readonly #setup: ControlDriverSetup<Change, Snapshot>;
   readonly #proposals = new PendingProposals<Change>();
@@ -79,6 +84,9 @@ export class ControlDriver<Change, Snapshot> {
   #stateToWrite: { readonly token: number; readonly state: DurableState<Change> } | undefined;
   #snapshotToWrite: ControlSnapshot<Snapshot> | undefined;
   #cancelTick: (() => void) | undefined;
+  /** A node alone has nobody to hear and nobody to be heard by: it needs no ticks. */
+  #hasOthers = false;
+  #ids = 0;
 
   constructor(setup: ControlDriverSetup<Change, Snapshot>) {
     this.#setup = setup;
@@ -111,6 +119,10 @@ export class ControlDriver<Change, Snapshot> {
     return this.#log?.leader;
   }
 
+  get isLeader(): boolean {
+    return this.#log?.role === 'leader';
+  }
+
   get term(): number {
     return this.#log?.term ?? 0;
   }
@@ -141,9 +153,13 @@ export class ControlDriver<Change, Snapshot> {
   setMembers(storeIds: readonly StoreId[]): void {
     this.#members = storeIds;
     this.#step({ type: 'learners', storeIds });
+    this.#hasOthers = storeIds.some((each) => each !== this.#setup.self);
+    this.#planTick();
   }
 
   linkUp(peer: StoreId): void {
+    this.#hasOthers = true;
+    this.#planTick();
     this.#step({ type: 'linkUp', peer });
   }
 
@@ -180,6 +196,7 @@ export class ControlDriver<Change, Snapshot> {
     if (this.#isClosed) return Promise.reject(new GreenroomError('UNAVAILABLE', 'the node stops'));
     const committed = this.#proposals.add(id, change, this.#nowMs(), timeoutMs);
     this.#proposeDue();
+    this.#planTick();
     return committed;
   }
 
@@ -198,8 +215,10 @@ export class ControlDriver<Change, Snapshot> {
     for (const { id, index } of entries) this.#proposals.committed(id, index);
   }
 
+  /** No other store, and no other life of this one, makes the same. */
   newId(): string {
-    return randomName(this.#setup.random, 20);
+    this.#ids += 1;
+    return `${this.#setup.self}.${this.#setup.journal.boot}.${this.#ids.toString(36)}`;
   }
 
   // ── one input at a time ──
@@ -275,10 +294,17 @@ export class ControlDriver<Change, Snapshot> {
   #tick(): void {
     this.#step({ type: 'tick' });
     this.#proposeDue();
-    if (this.#isClosed) return;
+    this.#planTick();
+  }
+
+  #planTick(): void {
+    if (this.#isClosed || this.#cancelTick || !this.#log || (!this.#hasOthers && this.#proposals.isEmpty)) return;
     // Not on a beat: nodes that tick in step would stand for election in step, and split the votes.
     const delayMs = tickMs * (0.5 + 0.5 * this.#setup.random.next());
-    this.#cancelTick = this.#setup.clock.schedule(delayMs, () => this.#tick());
+    this.#cancelTick = this.#setup.clock.schedule(delayMs, () => {
+      this.#cancelTick = undefined;
+      this.#tick();
+    });
   }
 
   #nowMs(): number {

@@ -19,6 +19,10 @@ interface Pending<Change> {
 export class PendingProposals<Change> {
   readonly #byId = new Map<string, Pending<Change>>();
 
+  get isEmpty(): boolean {
+    return this.#byId.size === 0;
+  }
+
   /** @returns the index at which it was committed. @throws GreenroomError `OVERLOADED`, `OUTCOME_UNKNOWN` */
   add(id: string, change: Change, nowMs: number, timeoutMs: number): Promise<number> {
     if (this.#byId.size >= pendingProposalsMax)

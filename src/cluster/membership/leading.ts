@@ -47,7 +47,7 @@ export class Leading {
 
   roleChanged(): void {
     const { control, self } = this.#options;
-    if (control.role !== 'leader') this.#coordinator = undefined;
+    if (!control.isLeader) this.#coordinator = undefined;
     else if (control.isEstablished) {
       this.#coordinator ??= new Coordinator(self.storeId);
       this.soon();
@@ -95,7 +95,7 @@ export class Leading {
           this.#drain(action.owner, action.shards);
           break;
         case 'voters':
-          control.proposeVoters(action.voters);
+          void control.proposeVoters(action.voters).catch(() => {});
           break;
         default:
           unreachable(action);
