@@ -83,6 +83,8 @@ const heartbeatEveryMs = failureDetectorDefaults.heartbeatMs;
 const coordinateEveryMs = 100;
 /** How long a change of the map may take to be committed before it is asked for again. */
 const proposeTimeoutMs = 5_000;
+/** How long the link to a removed member is kept, so that it learns of it. */
+const goodbyeMs = 1_000;
 
 export class ClusterMember implements TransportHandlers {
   readonly storeId: StoreId;
@@ -102,6 +104,9 @@ export class ClusterMember implements TransportHandlers {
   readonly #arrived = new Map<StoreId, PeerIdentity>();
   readonly #linked = new Map<StoreId, PeerIdentity>();
   readonly #joining: Joining;
+  /** Removed a moment ago: they are told before their links end. */
+  readonly #goodbyes = new Set<StoreId>();
+  #isExpelled = false;
   readonly #timers: (() => void)[] = [];
   #isReporting = false;
   #newerMapSeen = 0;
@@ -344,7 +349,8 @@ export class ClusterMember implements TransportHandlers {
   get peers(): readonly PeerAddress[] {
     const peers = new Map<StoreId, string>(this.#joining.guests);
     for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
-      if (status === 'removed') peers.delete(storeId);
+      if (status !== 'removed') peers.set(storeId, address);
+      else if (!this.#goodbyes.has(storeId)) peers.delete(storeId);
       else peers.set(storeId, address);
     }
     peers.delete(this.storeId);
@@ -373,6 +379,7 @@ export class ClusterMember implements TransportHandlers {
     for (const { storeId, boot, status } of map.members.values()) {
       if (storeId === this.storeId) continue;
       if (status === 'removed') {
+        if (before && before.members.get(storeId)?.status !== 'removed') this.#sayGoodbye(storeId, map);
         this.detector.forget(storeId);
         this.adverts.forget(storeId);
         this.#server.forget(storeId);
@@ -385,11 +392,25 @@ export class ClusterMember implements TransportHandlers {
     this.#dialPeers();
     const wasMember = before?.members.has(this.storeId) ?? false;
     if (self?.status === 'removed' || (!self && wasMember))
-      this.#options.expelled(
-        'it was removed from its cluster; to take part again, start it on an empty data directory',
-      );
+      this.#expel('it was removed from its cluster; to take part again, start it on an empty data directory');
     if (self?.status === 'leaving' && this.#control.isLeader) this.#control.transferLeadership();
     this.#reportItself();
+  }
+
+  /** A member that was removed gets the map that says so. */
+  #sayGoodbye(storeId: StoreId, map: ClusterMap): void {
+    this.#goodbyes.add(storeId);
+    this.#tell(storeId, { type: 'map', map: mapToPlain(map) });
+    this.#options.clock.schedule(goodbyeMs, () => {
+      this.#goodbyes.delete(storeId);
+      if (!this.#isClosed) this.#dialPeers();
+    });
+  }
+
+  #expel(reason: string): void {
+    if (this.#isExpelled || this.#isClosed) return;
+    this.#isExpelled = true;
+    this.#options.expelled(reason);
   }
 
   /** Has the map know this life of this store, and where it is. */
@@ -541,7 +562,7 @@ export class ClusterMember implements TransportHandlers {
         this.#joining.receive(from, message.facts);
         return;
       case 'joinRefused':
-        if (!this.isJoined) this.#options.expelled(message.reason);
+        if (!this.isJoined) this.#expel(message.reason);
         return;
       case 'mapWanted':
         if (this.#map && this.#map.version > message.version)
@@ -627,7 +648,9 @@ export class ClusterMember implements TransportHandlers {
       this.#leading.soon();
     } else if (why !== 'unreachable') {
       this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
-      if (why === 'outdated' && !this.isJoined) this.#options.expelled('its cluster does not know this store any more');
+      const isLeaving = this.#map?.members.get(this.storeId)?.status === 'leaving';
+      if (why === 'outdated' && (isLeaving || !this.isJoined))
+        this.#expel('its cluster does not know this store any more');
     }
   }
 
