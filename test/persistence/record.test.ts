@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { actorHash } from '../../src/core/hash.ts';
 import type { ActorId, ActorTypeName } from '../../src/core/ids.ts';
-import { compareIds } from '../../src/persistence/actor-index.ts';
 import {
   decodeCommandBody,
   decodeData,
@@ -12,6 +11,7 @@ import {
   encodeData,
   encodeSnapshotBody,
 } from '../../src/persistence/codec.ts';
+import { compareIds } from '../../src/persistence/compare-ids.ts';
 import { crc32, tableCrc32 } from '../../src/persistence/crc32.ts';
 import { crc32c, maskCrc } from '../../src/persistence/crc32c.ts';
 import { actorKey, actorRange, idOfActorKey, parseActorKey } from '../../src/persistence/keys.ts';
