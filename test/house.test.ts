@@ -43,7 +43,7 @@ const drivers: Readonly<Record<string, string>> = {
 /** Modules of Node that only compute. */
 const computing = new Set(['node:assert/strict', 'node:buffer', 'node:path', 'node:url', 'node:util', 'node:zlib']);
 /** Packages that only compute. */
-const computingPackages = new Set(['msgpackr']);
+const computingPackages = new Set(['croner', 'msgpackr']);
 const forbiddenGlobals = new Set([
   'process',
   'setTimeout',

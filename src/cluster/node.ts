@@ -10,6 +10,7 @@ import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
 import type { Caller, Envelope } from '../actors/envelope.ts';
 import { Recovery } from '../actors/recovery.ts';
+import { reminderInfo } from '../actors/reminders.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { actorHash } from '../core/hash.ts';
@@ -17,12 +18,14 @@ import { type ActorId, type CommandId, type NodeName, parseCommandId, type Seque
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Journal } from '../persistence/journal.ts';
+import { dropDeadLetter, listDeadLetters, resendDeadLetter } from './dead-letter-desk.ts';
 import type {
   ActorSummary,
   ActorTypeInfo,
   ClusterInfo,
   CommandAnswer,
   CommandRequest,
+  DeadLetter,
   Gateway,
   Inspection,
   MetricHistogram,
@@ -259,7 +262,10 @@ export class ClusterNode implements Gateway {
       if (at === undefined) throw unknownActor(type, id);
       throw new GreenroomError('BAD_REQUEST', `events up to ${recovered.deletedThrough} of ${type}/${id} were deleted`);
     }
-    return { ...common, sequenceNumber: at ?? recovered.sequenceNumber, state: recovered.state };
+    const { state } = recovered;
+    if (at !== undefined) return { ...common, sequenceNumber: at, state };
+    const reminders = recovered.reminders.all().map(reminderInfo);
+    return { ...common, sequenceNumber: recovered.sequenceNumber, state, reminders };
   }
 
   /** Makes a state beside the actor, in slices: looking does not wake it. */
@@ -328,6 +334,18 @@ export class ClusterNode implements Gateway {
     return new Promise((resolve, reject) => {
       this.host.sendDeletion(type, id, { replied: () => resolve(), failed: reject }, 30_000);
     });
+  }
+
+  deadLetters(page: Page): Promise<readonly DeadLetter[]> {
+    return listDeadLetters(this, page);
+  }
+
+  resendDeadLetter(id: ActorId): Promise<void> {
+    return resendDeadLetter(this, id);
+  }
+
+  dropDeadLetter(id: ActorId): Promise<void> {
+    return dropDeadLetter(this, id);
   }
 
   cluster(): ClusterInfo {
