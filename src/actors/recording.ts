@@ -17,7 +17,7 @@ import {
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
 import { isRemembered, ownRecordId } from './command-ids.ts';
-import { deadLetterTell } from './dead-letters.ts';
+import { deadLetterTell, refusalError } from './dead-letters.ts';
 import { previousAfter, readRecord } from './history.ts';
 import { backoffMaxMs, recordBytesMax, recordedReplyBytesMax, recordsBeforeSleepMin, snapshotBytes } from './limits.ts';
 import { initialState } from './memory.ts';
@@ -70,7 +70,9 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
     });
   }
   const eventCount = events?.length ?? 0;
-  const pending = new PendingAppend(activation, envelope, reply, tells, eventCount > 0);
+  const answered = turn.refusal ? undefined : envelope;
+  const pending = new PendingAppend(activation, answered, reply, tells, eventCount > 0);
+  if (turn.refusal) pending.hold(envelope, undefined, refusalError(turn.refusal));
   const firstSequence = eventCount > 0 ? turn.sequenceBefore + 1 : activation.sequenceNumber;
   memory.reminders.apply(reminders);
   memory.lastCommandAt = Math.max(log.newestTime, turn.now);

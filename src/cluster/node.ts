@@ -242,7 +242,7 @@ export class ClusterNode implements Gateway {
     if (this.#settings.journal.pendingBytes > 0) await this.#settings.journal.flush();
     const end = committedEnd(this.host, log, type, id);
     const reason = this.host.supervision.standing(type, id, this.#settings.clock.monotonicMs());
-    if (!end || end.sequenceNumber === 0) throw unknownActor(type, id);
+    if (!end || (end.sequenceNumber === 0 && at !== undefined)) throw unknownActor(type, id);
     if (at !== undefined && at > end.sequenceNumber) {
       throw new GreenroomError(
         'BAD_REQUEST',
@@ -258,7 +258,8 @@ export class ClusterNode implements Gateway {
       };
     }
     const recovered = await this.#recover(definition, id, log, end.newest, at);
-    if (recovered.deletedThrough > 0 && recovered.sequenceNumber === recovered.deletedThrough) {
+    const isEmpty = recovered.sequenceNumber === recovered.deletedThrough;
+    if (isEmpty && (at === undefined ? recovered.reminders.size === 0 : recovered.deletedThrough > 0)) {
       if (at === undefined) throw unknownActor(type, id);
       throw new GreenroomError('BAD_REQUEST', `events up to ${recovered.deletedThrough} of ${type}/${id} were deleted`);
     }

@@ -13,6 +13,7 @@ import { ActorRoutes } from './actor-routes.ts';
 import { ClusterRoutes } from './cluster-routes.ts';
 import { CommandRoute } from './command-route.ts';
 import { Dashboard } from './dashboard.ts';
+import { DeadLetterRoutes } from './dead-letter-routes.ts';
 import { EventStreams } from './event-stream.ts';
 import { type EdgeContext, Exchange } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
@@ -92,6 +93,7 @@ class Edge implements HttpEdge {
       commands: new CommandRoute(gateway, randomBytes(6).toString('hex')),
       actors: new ActorRoutes(gateway, this.#streams),
       cluster: new ClusterRoutes(gateway),
+      deadLetters: new DeadLetterRoutes(gateway),
       dashboard: new Dashboard(),
       metrics: (exchange) => {
         const series = [

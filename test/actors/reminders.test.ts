@@ -49,7 +49,8 @@ const start = async () => {
   node = await startTestNode({ actors: [Bell], passivateAfter: '10s' });
   return node.actor(Bell, 'b');
 };
-const rung = async () => ((await node.state(Bell, 'b'))?.rung ?? []).map(({ at, note }) => `${note}@${at - virtualStartMs}`);
+const rung = async () =>
+  ((await node.state(Bell, 'b'))?.rung ?? []).map(({ at, note }) => `${note}@${at - virtualStartMs}`);
 
 test('a reminder wakes a passivated actor to the millisecond, once, and is gone', async () => {
   const bell = await start();
