@@ -16,9 +16,9 @@ import { JournalError } from '../persistence/journal.ts';
 import type { GreenroomNode } from '../start-node.ts';
 import { ActorModulesError, commandsWithoutInput, type LoadedActors, loadActorModules } from './actor-modules.ts';
 import { readCredentials } from './credential-files.ts';
-import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
+import { CommandLineError, exitCodeOf, exitCodes, wrongUsage } from './exit-codes.ts';
 import type { ResolvedSettings } from './layered-settings.ts';
-import { freezeVariable, parentGone, tellParent } from './parent-channel.ts';
+import { freezeVariable, parentGone, probeVariable, tellParent } from './parent-channel.ts';
 import { pinoLog } from './pino-log.ts';
 import type { SettingKey } from './settings.ts';
 import { listenForStop } from './stop-signals.ts';
@@ -65,7 +65,9 @@ async function loadAndTell(files: readonly string[], terminal: Terminal): Promis
   try {
     const loaded = await loadActorModules(files, terminal.cwd);
     tellParent({ type: 'loaded', files: loaded.files, withoutInput: commandsWithoutInput(loaded.actors) });
-    return loaded.actors;
+    if (terminal.env[probeVariable] !== '1') return loaded.actors;
+    const { GreenroomProbe } = await import('./dev-probe-actor.ts');
+    return [...loaded.actors, GreenroomProbe];
   } catch (error) {
     if (error instanceof ActorModulesError) tellParent({ type: 'loaded', files: error.files, withoutInput: {} });
     throw error;
@@ -150,7 +152,8 @@ function startFailure(error: unknown, options: NodeOptions): unknown {
       hint: 'ports below 1024 are for privileged processes: give another one',
     });
   }
-  if (error instanceof GreenroomError) return new CommandLineError(exitCodes.refused, error.message, { cause: error });
+  if (error instanceof GreenroomError)
+    return new CommandLineError(exitCodeOf(error.code), error.message, { cause: error });
   return error;
 }
 
