@@ -25,7 +25,7 @@ import type {
 import { controlMessageByte } from './control/control-codec.ts';
 import { ControlDriver } from './control/control-driver.ts';
 import { type AdvertisedTypes, Adverts } from './membership/adverts.ts';
-import type { ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
+import type { Assignment, ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
 import { Coordinator } from './membership/coordinator.ts';
 import { Drains } from './membership/drains.ts';
 import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
@@ -105,6 +105,8 @@ export class ClusterMember implements TransportHandlers {
   readonly #timers: (() => void)[] = [];
   #isReporting = false;
   #newerMapSeen = 0;
+  /** Shards seen lost at the last heartbeat, with the epoch. */
+  #lostShards: ReadonlyMap<ShardId, number> = new Map();
   #isClosed = false;
   #isStopping = false;
   readonly #mapListeners = new Set<() => void>();
@@ -250,6 +252,8 @@ export class ClusterMember implements TransportHandlers {
     await this.#options.transport.close();
   }
 
+  get controlForDebug() { return this.#control; }
+  nowForDebug() { return this.#options.clock.monotonicMs(); }
   get map(): ClusterMap | undefined {
     return this.#map;
   }
@@ -495,6 +499,22 @@ export class ClusterMember implements TransportHandlers {
     for (const { storeId, status } of map.members.values())
       if (storeId !== this.storeId && status !== 'removed') this.#options.transport.send(storeId, 'control', message);
     this.#hurryElection(map, nowMs);
+    this.#reclaim(map);
+  }
+
+  /**
+   * Shards that the map gives to this life, and that it lost all the same (its promise went to an owner that never came to
+   * serve, or it gave up): it asks for a new epoch of each.
+   */
+  #reclaim(map: ClusterMap): void {
+    const lost: Assignment[] = [];
+    map.shards.forEach(({ assigned: { epoch, owner, boot, replicas } }, shard) => {
+      if (owner !== this.storeId || boot !== this.boot) return;
+      if (this.shards.owned(shard)?.epoch !== epoch) lost.push({ shard, after: epoch, owner, boot, replicas });
+    });
+    const again = lost.filter(({ shard, after }) => this.#lostShards.get(shard) === after);
+    this.#lostShards = new Map(lost.map(({ shard, after }) => [shard, after]));
+    if (again.length > 0) this.#proposeSoon({ type: 'assign', assignments: again });
   }
 
   /** The leader's process is known to be dead: no need to wait for the time-out. */

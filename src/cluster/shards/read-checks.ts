@@ -60,12 +60,12 @@ export class ReadChecks {
     this.#next.set(shard.shard, { shard, waiting: [confirmation], agreed: new Set() });
   }
 
-  answered(from: StoreId, roundNumber: number, refused: readonly number[]): void {
+  answered(from: StoreId, roundNumber: number, refused: readonly number[], behind: readonly number[]): void {
     const round = this.#rounds.get(roundNumber);
     if (!round) return;
     for (const [number, question] of round.questions) {
       const { shard } = question;
-      if (!shard.peers.includes(from)) continue;
+      if (!shard.peers.includes(from) || behind.includes(number)) continue;
       if (refused.includes(number)) {
         round.questions.delete(number);
         this.#lose(question);

@@ -18,7 +18,6 @@ import {
   type LogRow,
   rowLength,
   rowPlace,
-  type ShardEpoch,
   type ShardMessage,
 } from './shard-messages.ts';
 
@@ -187,12 +186,15 @@ export class Replicas {
   /** R3 */
   receiveReadCheck(from: StoreId, { round, shards }: Message<'readCheck'>): void {
     const refused: ShardId[] = [];
-    for (const { shard, epoch } of shards) if (!this.isCurrent({ shard, epoch })) refused.push(shard);
-    this.#send(from, { type: 'readChecked', round, refused });
-  }
-
-  isCurrent({ shard, epoch }: ShardEpoch): boolean {
-    return this.promisedEpoch(shard) === epoch || this.#mistaken('read check always fine');
+    const behind: ShardId[] = [];
+    if (!this.#mistaken('read check always fine')) {
+      for (const { shard, epoch } of shards) {
+        const promised = this.promisedEpoch(shard);
+        if (promised > epoch) refused.push(shard);
+        else if (promised < epoch) behind.push(shard);
+      }
+    }
+    this.#send(from, { type: 'readChecked', round, refused, behind });
   }
 
   /** O3: only for the owner that this store has promised the epoch to, so that the log stands still. */

@@ -50,7 +50,14 @@ export type ShardMessage =
     }
   /** R3, for many shards at once. */
   | { readonly type: 'readCheck'; readonly round: number; readonly shards: readonly ShardEpoch[] }
-  | { readonly type: 'readChecked'; readonly round: number; readonly refused: readonly ShardId[] }
+  | {
+      readonly type: 'readChecked';
+      readonly round: number;
+      /** A later epoch is promised: their owner is one no more. */
+      readonly refused: readonly ShardId[];
+      /** This epoch has not reached the replica yet: it cannot say. */
+      readonly behind: readonly ShardId[];
+    }
   /** O3: rows of the best log, for a new owner. Answered only by a replica that has promised this epoch. */
   | { readonly type: 'fetch'; readonly shard: ShardId; readonly epoch: Epoch; readonly from: Position }
   | {
@@ -154,11 +161,13 @@ export function encodeShardMessage(message: ShardMessage): Buffer {
       return bytes;
     }
     case 'readChecked': {
-      const bytes = Buffer.allocUnsafe(5 + message.refused.length * 2);
+      const { refused, behind } = message;
+      const bytes = Buffer.allocUnsafe(7 + (refused.length + behind.length) * 2);
       bytes[0] = kinds.readChecked;
       bytes.writeUInt32BE(message.round, 1);
-      message.refused.forEach((shard, index) => {
-        bytes.writeUInt16BE(shard, 5 + index * 2);
+      bytes.writeUInt16BE(refused.length, 5);
+      [...refused, ...behind].forEach((shard, index) => {
+        bytes.writeUInt16BE(shard, 7 + index * 2);
       });
       return bytes;
     }
@@ -196,10 +205,11 @@ export function decodeShardMessage(bytes: Buffer): ShardMessage {
     return { type: 'readCheck', round: bytes.readUInt32BE(1), shards };
   }
   if (kind === kinds.readChecked) {
-    need(bytes, 5);
-    const refused: ShardId[] = [];
-    for (let offset = 5; offset + 2 <= bytes.length; offset += 2) refused.push(bytes.readUInt16BE(offset));
-    return { type: 'readChecked', round: bytes.readUInt32BE(1), refused };
+    need(bytes, 7);
+    const shards: ShardId[] = [];
+    for (let offset = 7; offset + 2 <= bytes.length; offset += 2) shards.push(bytes.readUInt16BE(offset));
+    const refused = shards.splice(0, bytes.readUInt16BE(5));
+    return { type: 'readChecked', round: bytes.readUInt32BE(1), refused, behind: shards };
   }
   need(bytes, headBytes);
   const shard = bytes.readUInt16BE(1);

@@ -169,7 +169,7 @@ export class Shards implements OwnerHome {
       return;
     }
     if (message.type === 'readChecked') {
-      this.#readChecks.answered(from, message.round, message.refused);
+      this.#readChecks.answered(from, message.round, message.refused, message.behind);
       return;
     }
     const { shard, epoch } = message;

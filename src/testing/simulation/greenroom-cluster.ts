@@ -110,6 +110,7 @@ class GreenroomCluster implements ClusterUnderTest {
     };
   }
 
+  get nodesForDebug() { return this.#nodes; }
   /** The newest map that any node knows. */
   get #map(): ClusterMap | undefined {
     let newest: ClusterMap | undefined;
@@ -170,9 +171,12 @@ class GreenroomCluster implements ClusterUnderTest {
       mayTalk: (hello) => node.member.mayTalk(hello),
     });
     this.#transports.set(name, transport);
-    const seeds = [...this.#stores]
-      .filter(([other]) => other !== name)
-      .map(([other, store]) => ({ storeId: store, address: `${other}:7400` }));
+    const seeds = [...new Set([...this.#setup.nodes, ...this.#stores.keys()])]
+      .filter((other) => other !== name)
+      .map((other) => ({
+        storeId: this.#stores.get(other) ?? (`${other}-store-1` as StoreId),
+        address: `${other}:7400`,
+      }));
     const definitions = workloadActors.map((type) => defineActor(type, { passivateAfterMs: tuning.passivateAfterMs }));
     const node: ClusterNode = new ClusterNode({
       name: name as NodeName,

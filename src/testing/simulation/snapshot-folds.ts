@@ -11,6 +11,8 @@ interface Fold {
   state: unknown;
   /** Some of its events are gone (hollow, deleted): nothing can be said about it. */
   isKnown: boolean;
+  /** Of the record before. */
+  ordinal: number;
 }
 
 export class SnapshotFolds {
@@ -47,9 +49,12 @@ export class SnapshotFolds {
     const actor = `${head.type}/${head.id}`;
     let fold = this.#folds.get(actor);
     if (!fold) {
-      fold = { state: memory.initialState(head.id), isKnown: head.ordinal === 1 };
+      fold = { state: memory.initialState(head.id), isKnown: true, ordinal: 0 };
       this.#folds.set(actor, fold);
     }
+    // A hollow record names no actor, but leaves a gap.
+    if (head.ordinal !== fold.ordinal + 1) fold.isKnown = false;
+    fold.ordinal = head.ordinal;
     if (head.kind === 'command') {
       for (const { type, data } of decodeCommandBody(body).events) {
         const event = memory.events.get(type);
