@@ -16,6 +16,7 @@ import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import { addInspectCommand } from './inspect-command.ts';
 import { addJournalCommand } from './journal-command.ts';
+import { addMemberCommands } from './member-commands.ts';
 import { ConnectionLost } from './node-api.ts';
 import { addStartCommand } from './start-command.ts';
 import { compactJson, type Terminal } from './terminal.ts';
@@ -88,6 +89,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addEventsCommand(program, terminal);
   addActorCommands(program, terminal);
   addClusterCommands(program, terminal);
+  addMemberCommands(program, terminal);
   addBackupCommands(program, terminal, ends);
   addCheckCommand(program, terminal, ends);
   addJournalCommand(program, terminal, ends);

@@ -20,7 +20,7 @@ import { CommandLineError, exitCodeOf, exitCodes, wrongUsage } from './exit-code
 import type { ResolvedSettings } from './layered-settings.ts';
 import { freezeVariable, parentGone, probeVariable, tellParent } from './parent-channel.ts';
 import { pinoLog } from './pino-log.ts';
-import type { SettingKey } from './settings.ts';
+import type { NodeSettings, SettingKey } from './settings.ts';
 import { listenForStop } from './stop-signals.ts';
 import { type Terminal, usesColor } from './terminal.ts';
 import { readTokensFile } from './tokens-file.ts';
@@ -110,6 +110,7 @@ function nodeOptions(
     freeze: terminal.env[freezeVariable] === '1',
     log,
   };
+  const clusterPlace = clusterSocketWarnings(values, credentials);
   const open = `HTTP listens on ${httpHost} without tokens: whoever can reach it can read, change and delete every actor; give --tokens-file, or listen on 127.0.0.1`;
   const inClear =
     tokens !== undefined && values.httpPort !== false && !isLoopback(httpHost) && credentials.tls === undefined
@@ -119,8 +120,35 @@ function nodeOptions(
       : [];
   return {
     options,
-    warnings: [...(tokens?.warnings ?? []), ...credentials.warnings, ...(isOpen ? [open] : []), ...inClear],
+    warnings: [
+      ...(tokens?.warnings ?? []),
+      ...credentials.warnings,
+      ...clusterPlace,
+      ...(isOpen ? [open] : []),
+      ...inClear,
+    ],
   };
+}
+
+/** Every address of a machine, which is none to reach it at. */
+const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]']);
+
+/** @throws CommandLineError for a node that joins and that nobody could reach */
+function clusterSocketWarnings(
+  { host, port, advertise, join }: NodeSettings,
+  { secret, tls }: ReturnType<typeof readCredentials>,
+): readonly string[] {
+  const warnings: string[] = [];
+  if (everywhere.has(host) && advertise === undefined) {
+    const problem = `--host ${host} listens everywhere, but is no address at which other nodes reach this one`;
+    if (join.length > 0) throw wrongUsage(problem, `give --advertise <host>:${port}`);
+    warnings.push(`${problem}: give --advertise <host>:${port} before others join`);
+  }
+  if (!isLoopback(host) && secret === undefined && tls?.ca === undefined)
+    warnings.push(
+      `the cluster socket listens on ${host} without a secret: whoever can reach it can join and read everything; give --secret-file, or certificates with --tls-ca`,
+    );
+  return warnings;
 }
 
 /** Starts the node, its refusals in the words of the command line. */
