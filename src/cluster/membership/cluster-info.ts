@@ -38,7 +38,8 @@ export function clusterInfo(member: ClusterMember, node: NodeName): ClusterRepor
   return {
     clusterId: map?.clusterId ?? '',
     node,
-    leader: leader === undefined ? null : (map?.members.get(leader)?.node ?? null),
+    // Who hears nothing may believe in its last leader for ever.
+    leader: leader !== undefined && reaches(member, leader) ? (map?.members.get(leader)?.node ?? null) : null,
     mapVersion: map?.version ?? 0,
     members,
     replicas: map?.replicas ?? 0,
