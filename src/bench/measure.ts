@@ -1,23 +1,62 @@
 /**
- * How a benchmark is described, repeated and summed up. Each repeat stands alone (its own node and directory where
- * it has one); the median is what counts, minimum and maximum say how noisy the machine was.
+ * How a benchmark is described, repeated and summed up. Each repeat stands alone (its own nodes and directory);
+ * the median is what counts, minimum and maximum say how noisy the machine was.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { StartCluster } from './cluster-under-test.ts';
+import type { LimitName } from './limits/limit.ts';
+import type { HistogramData } from './load/histogram.ts';
+import type { TimelinePoint } from './load/timeline.ts';
 
-export interface Measured {
+/** Where a figure stands in a plot. */
+export interface PlotPoint {
+  /** The plot's name; figures that share it are drawn together. */
+  readonly plot: string;
+  readonly series: string;
+  readonly x: number;
+}
+
+export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
+  /** What it cannot exceed: it is printed as a share of that. Both are per second. */
+  readonly limit?: LimitName;
+  readonly point?: PlotPoint;
+}
+
+/** A run over time, of one repeat. */
+export interface NamedTimeline {
+  readonly name: string;
+  readonly points: readonly TimelinePoint[];
+}
+
+/** All latencies of one load, of one repeat. */
+export interface NamedLatencies {
+  readonly name: string;
+  readonly latency: HistogramData;
+}
+
+export interface Measurements {
+  readonly figures: readonly Figure[];
+  readonly timelines?: readonly NamedTimeline[];
+  readonly latencies?: readonly NamedLatencies[];
 }
 
 /** What a run may use. */
 export interface BenchContext {
-  /** 1 for the full sizes; smaller for a quick look. */
+  /** 1 for the full sizes and durations; smaller for a quick look. */
   readonly scale: number;
+  /** The most actors or events that a benchmark of growth makes. */
+  readonly growthMax: number;
+  readonly nodes: number;
+  readonly replicas: number;
+  readonly startCluster: StartCluster;
   /** An empty directory that is removed afterwards. */
   directory(): Promise<string>;
+  progress(message: string): void;
 }
 
 export interface Benchmark {
@@ -26,7 +65,7 @@ export interface Benchmark {
   readonly about: string;
   /** Whether its figures depend on the disk's fsync. */
   readonly isDurable: boolean;
-  run(context: BenchContext): Promise<readonly Measured[]>;
+  run(context: BenchContext): Promise<Measurements>;
 }
 
 export interface Summary {
@@ -38,31 +77,46 @@ export interface Summary {
   readonly repeats: number;
 }
 
+export interface SummedUp {
+  readonly figures: readonly (Summary & Pick<Figure, 'limit' | 'point'>)[];
+  /** Of the last repeat. */
+  readonly timelines: readonly NamedTimeline[];
+  readonly latencies: readonly NamedLatencies[];
+}
+
 export async function repeat(
   benchmark: Benchmark,
   repeats: number,
-  scale: number,
+  context: Omit<BenchContext, 'directory'>,
   parent: string | undefined,
-): Promise<readonly Summary[]> {
-  const series = new Map<string, { unit: string; values: number[] }>();
-  for (let i = 0; i < repeats; i++) {
+): Promise<SummedUp> {
+  const series = new Map<string, { readonly figure: Figure; readonly values: number[] }>();
+  let last: Measurements = { figures: [] };
+  for (let i = 1; i <= repeats; i++) {
     const made: string[] = [];
     const directory = async () => {
       const path = await mkdtemp(join(parent ?? tmpdir(), 'greenroom-bench-'));
       made.push(path);
       return path;
     };
+    const progress = (message: string) =>
+      context.progress(`${benchmark.name}, ${message}${repeats > 1 ? ` (repeat ${i} of ${repeats})` : ''}`);
     try {
-      for (const { name, unit, value } of await benchmark.run({ scale, directory })) {
-        const known = series.get(name) ?? { unit, values: [] };
-        known.values.push(value);
-        series.set(name, known);
+      last = await benchmark.run({ ...context, directory, progress });
+      for (const figure of last.figures) {
+        const known = series.get(figure.name) ?? { figure, values: [] };
+        known.values.push(figure.value);
+        series.set(figure.name, known);
       }
     } finally {
       for (const path of made) await rm(path, { recursive: true, force: true });
     }
   }
-  return [...series].map(([name, { unit, values }]) => summarize(name, unit, values));
+  const figures = [...series].map(([name, { figure, values }]) => {
+    const { unit, limit, point } = figure;
+    return { ...summarize(name, unit, values), ...(limit ? { limit } : {}), ...(point ? { point } : {}) };
+  });
+  return { figures, timelines: last.timelines ?? [], latencies: last.latencies ?? [] };
 }
 
 export function summarize(name: string, unit: string, values: readonly number[]): Summary {
@@ -70,23 +124,4 @@ export function summarize(name: string, unit: string, values: readonly number[])
   const middle = Math.floor(sorted.length / 2);
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
   return { name, unit, median, min: sorted[0]!, max: sorted.at(-1)!, repeats: sorted.length };
-}
-
-/** Runs `once` `total` times with `inFlight` of them open at any moment. Returns how many per second. */
-export async function closedLoop(
-  total: number,
-  inFlight: number,
-  once: (index: number) => Promise<unknown>,
-): Promise<number> {
-  let next = 0;
-  const startMs = performance.now();
-  const lane = async () => {
-    for (let index = next++; index < total; index = next++) await once(index);
-  };
-  await Promise.all(Array.from({ length: Math.min(inFlight, total) }, lane));
-  return (total * 1_000) / (performance.now() - startMs);
-}
-
-export function percentile(sorted: ArrayLike<number>, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }

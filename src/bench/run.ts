@@ -1,43 +1,94 @@
-/** Runs benchmarks one after the other, in one process so that they compare, and reports as it goes. */
+/** Runs benchmarks one after the other, in one run so that they compare, with the limits before and after. */
+import type { StartCluster } from './cluster-under-test.ts';
+import { inProcessCluster } from './in-process-cluster.ts';
+import { Limits } from './limits/limit.ts';
+import { measureLimits } from './limits/measure-limits.ts';
+import { describeMachine, sourceRevision } from './machine.ts';
+import { type Benchmark, repeat, type SummedUp } from './measure.ts';
+import { type BenchReport, type BenchResult, reportSchema } from './report/report.ts';
+import { footprint } from './workloads/footprint.ts';
+import { growth } from './workloads/growth.ts';
+import { latency } from './workloads/latency.ts';
+import { rehydrate, workingSet } from './workloads/rehydrate.ts';
+import { overHttp, sizes, throughput } from './workloads/throughput.ts';
 
-import { footprint } from './footprint.ts';
-import { inMemory } from './in-memory.ts';
-import { describeMachine } from './machine.ts';
-import { type Benchmark, repeat } from './measure.ts';
-import { overHttp } from './over-http.ts';
-import { persisted } from './persisted.ts';
-import type { BenchReport } from './report.ts';
-import { wake } from './wake.ts';
-
-export const benchmarks: readonly Benchmark[] = [inMemory, persisted, overHttp, wake, footprint];
-
-/** What `greenroom bench <name>` stands for. */
+/** What `greenroom bench <name>` stands for. The limits are measured with each. */
 export const benchGroups: Readonly<Record<string, readonly Benchmark[]>> = {
-  throughput: [inMemory, persisted, overHttp],
-  rehydrate: [wake],
+  throughput: [throughput, sizes, overHttp],
+  latency: [latency],
+  rehydrate: [rehydrate, workingSet],
   footprint: [footprint],
-  all: benchmarks,
+  growth: [growth],
+  limits: [],
+  all: [throughput, sizes, overHttp, latency, rehydrate, workingSet, footprint, growth],
 };
 
 export interface BenchRun {
   readonly benchmarks: readonly Benchmark[];
   readonly repeats: number;
-  /** 1 for full sizes. */
+  /** 1 for full sizes and durations. */
   readonly scale: number;
+  /** The most actors that a benchmark of growth makes, at full scale; default a million. */
+  readonly growthMax?: number;
+  /** Default 1. */
+  readonly nodes?: number;
+  /** Default 1. */
+  readonly replicas?: number;
+  /** Default: one node in this process. */
+  readonly startCluster?: StartCluster;
   /** Where data directories are made; default: the system's temporary directory. */
   readonly directory?: string | undefined;
   readonly version: string;
   readonly onProgress: (message: string) => void;
 }
 
+const limitDurationMs = 500;
+/** Shorter, and processes that have just started are still warming up. */
+const limitDurationMinMs = 60;
+
 export async function runBenchmarks(run: BenchRun): Promise<BenchReport> {
-  run.onProgress('measuring fsync');
-  const machine = await describeMachine(run.directory);
-  const results: { benchmark: string; about: string; figures: Awaited<ReturnType<typeof repeat>> }[] = [];
-  for (const [index, benchmark] of run.benchmarks.entries()) {
-    run.onProgress(`${benchmark.name} (${index + 1} of ${run.benchmarks.length}, ${run.repeats} repeats)`);
-    const figures = await repeat(benchmark, run.repeats, run.scale, run.directory);
-    results.push({ benchmark: benchmark.name, about: benchmark.about, figures });
+  const { scale, repeats, directory: parent, onProgress, nodes = 1, replicas = 1 } = run;
+  const { growthMax = 1_000_000, startCluster = inProcessCluster } = run;
+  const at = new Date().toISOString();
+  onProgress('fsync');
+  const machine = await describeMachine(parent);
+  const revision = await sourceRevision();
+  const limits = new Limits();
+  const sampleLimits = () =>
+    measureLimits(limits, { parent, durationMs: Math.max(limitDurationMinMs, limitDurationMs * scale), onProgress });
+  await sampleLimits();
+  const summed: (SummedUp & Pick<Benchmark, 'name' | 'about'>)[] = [];
+  for (const benchmark of run.benchmarks) {
+    const context = { scale, growthMax, nodes, replicas, startCluster, progress: onProgress };
+    const { name, about } = benchmark;
+    summed.push({ name, about, ...(await repeat(benchmark, repeats, context, parent)) });
   }
-  return { greenroom: run.version, at: new Date().toISOString(), scale: run.scale, machine, results };
+  await sampleLimits();
+  const results = summed.map((one) => resultOf(one, limits));
+  return {
+    schema: reportSchema,
+    greenroom: run.version,
+    ...(revision === undefined ? {} : { revision }),
+    at,
+    scale,
+    nodes,
+    replicas,
+    machine,
+    limits: limits.all(),
+    results,
+  };
+}
+
+function resultOf(summed: SummedUp & Pick<Benchmark, 'name' | 'about'>, limits: Limits): BenchResult {
+  const figures = summed.figures.map((figure) => {
+    const shareOfLimit = figure.limit === undefined ? undefined : limits.shareOf(figure.limit, figure.median);
+    return shareOfLimit === undefined ? figure : { ...figure, shareOfLimit };
+  });
+  return {
+    benchmark: summed.name,
+    about: summed.about,
+    figures,
+    timelines: summed.timelines,
+    latencies: summed.latencies,
+  };
 }

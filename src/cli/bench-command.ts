@@ -1,13 +1,15 @@
 /** `greenroom bench`: measures this installation on this machine; the same code as `npm run bench`. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { BenchReport } from '../bench/report/report.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import { didYouMean } from './suggestion.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The names of `benchGroups`, known without loading the benchmarks. */
-const groups = ['throughput', 'rehydrate', 'footprint', 'all'] as const;
+const groups = ['throughput', 'latency', 'rehydrate', 'footprint', 'growth', 'limits', 'all'] as const;
 const ofACluster = new Set(['rebalance', 'failover']);
 
 interface BenchFlags {
@@ -15,27 +17,32 @@ interface BenchFlags {
   readonly scale: string;
   readonly directory?: string;
   readonly out?: string;
+  readonly plots?: string;
+  readonly growthMax: string;
   readonly json?: boolean;
 }
 
 export function addBenchCommand(program: Command, terminal: Terminal, version: () => string): void {
   program
     .command('bench')
-    .summary('measure throughput, waking and footprint here')
+    .summary('measure throughput, latency, waking and footprint here')
     .description(
-      'Measures this installation on this machine: throughput (tell, ask, persisted commands, HTTP), rehydrate (waking by replay), footprint (memory, start-up), or all. Prints medians with their spread, and the disk’s fsync latency.',
+      'Measures this installation on this machine: throughput (tell, ask, persisted commands, queries, HTTP), latency (at fixed rates), rehydrate (waking by replay), footprint (memory, disk, start-up), growth (cost as actors grow in number), limits (what disk, wire and processor do by themselves), or all. Prints medians with their spread and as a share of their limit, and the disk’s fsync latency.',
     )
     .argument('[what]', `one of ${groups.join(', ')}`, 'all')
     .option('--repeats <n>', 'how often each is run; the median counts', '3')
     .option('--scale <x>', 'sizes relative to the full ones; 0.1 is a quick look', '1')
     .option('--directory <dir>', 'where data directories are made (and removed); default: the temporary directory')
+    .option('--growth-max <n>', 'actors that growth ends with, at full scale', '1000000')
     .option('--out <file>', 'also write the report as JSON')
+    .option('--plots <dir>', 'also write plots as SVG files into this directory')
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
       examples([
         ['greenroom bench throughput --scale 0.1', 'a quick look'],
-        ['greenroom bench all --repeats 5 --out bench.json', 'the whole, for comparing'],
+        ['greenroom bench all --repeats 5 --out bench.json --plots plots', 'the whole, for comparing'],
+        ['greenroom bench limits', 'what this machine could do at best'],
       ]),
     )
     .action(async (what: string, flags: BenchFlags) => {
@@ -55,20 +62,27 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
         benchmarks,
         repeats,
         scale,
+        growthMax: numberFlag('--growth-max', flags.growthMax, Number.isInteger),
         directory: flags.directory,
         version: version(),
         onProgress: (message) => terminal.progress(`measuring ${message}`),
       });
-      const { formatReport } = await import('../bench/report.ts');
+      const { formatReport } = await import('../bench/report/text-report.ts');
       terminal.progress('');
       terminal.print(flags.json ? JSON.stringify(report) : formatReport(report));
-      if (flags.out === undefined) return;
       try {
-        await writeFile(flags.out, `${JSON.stringify(report, undefined, 2)}\n`);
+        if (flags.out !== undefined) await writeFile(flags.out, `${JSON.stringify(report, undefined, 2)}\n`);
+        if (flags.plots !== undefined) await writePlots(report, flags.plots);
       } catch (error) {
         throw new CommandLineError(exitCodes.refused, `the report could not be written: ${(error as Error).message}`);
       }
     });
+}
+
+async function writePlots(report: BenchReport, directory: string): Promise<void> {
+  const { reportPlots } = await import('../bench/report/report-plots.ts');
+  await mkdir(directory, { recursive: true });
+  for (const { name, svg } of reportPlots(report)) await writeFile(join(directory, `${name}.svg`), svg);
 }
 
 function numberFlag(flag: string, text: string, isFine: (value: number) => boolean): number {

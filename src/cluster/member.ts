@@ -22,20 +22,22 @@ import type {
   Transport,
   TransportHandlers,
 } from '../transport/transport.ts';
-import { controlMessageByte } from './control/control-codec.ts';
 import { ControlDriver } from './control/control-driver.ts';
 import { type AdvertisedTypes, Adverts } from './membership/adverts.ts';
 import type { Assignment, ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
-import { Coordinator } from './membership/coordinator.ts';
 import { Drains } from './membership/drains.ts';
 import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
 import { foundingMap } from './membership/founding.ts';
+import { Joining } from './membership/joining.ts';
+import { Leading } from './membership/leading.ts';
 import { applyChange, mapFromPlain, mapToPlain } from './membership/map-changes.ts';
+import { mapCodec } from './membership/map-codec.ts';
 import {
   decodeMemberMessage,
   encodeMemberMessage,
   type MemberFacts,
   type MemberMessage,
+  memberMessageByte,
 } from './membership/member-messages.ts';
 import type { Mistaken } from './mistakes.ts';
 import { decodeCommandMessage } from './routing/command-messages.ts';
@@ -81,6 +83,8 @@ const heartbeatEveryMs = failureDetectorDefaults.heartbeatMs;
 const coordinateEveryMs = 100;
 /** How long a change of the map may take to be committed before it is asked for again. */
 const proposeTimeoutMs = 5_000;
+/** How long the link to a removed member is kept, so that it learns of it. */
+const goodbyeMs = 1_000;
 
 export class ClusterMember implements TransportHandlers {
   readonly storeId: StoreId;
@@ -94,14 +98,15 @@ export class ClusterMember implements TransportHandlers {
   readonly #control: ControlDriver<MapChange, ClusterMap>;
   readonly #server: CommandServer;
   readonly #drains: Drains;
-  #coordinator: Coordinator | undefined;
-  #isCoordinating = false;
+  readonly #leading: Leading;
   #map: ClusterMap | undefined;
   /** Peers whose messages reach us, by store. */
   readonly #arrived = new Map<StoreId, PeerIdentity>();
   readonly #linked = new Map<StoreId, PeerIdentity>();
-  /** Peers that are dialled though the map does not know them: who wants to join, and whom we join. */
-  readonly #guests = new Map<StoreId, string>();
+  readonly #joining: Joining;
+  /** Removed a moment ago: they are told before their links end. */
+  readonly #goodbyes = new Set<StoreId>();
+  #isExpelled = false;
   readonly #timers: (() => void)[] = [];
   #isReporting = false;
   #newerMapSeen = 0;
@@ -117,7 +122,6 @@ export class ClusterMember implements TransportHandlers {
     this.storeId = journal.identity.storeId as StoreId;
     this.boot = journal.boot;
     this.adverts = new Adverts(this.storeId, options.definitions);
-    for (const { storeId, address } of options.seeds) this.#guests.set(storeId, address);
     const send = (to: StoreId, message: Buffer) => options.transport.send(to, 'data', message);
     this.router = new Router({
       storeId: this.storeId,
@@ -170,23 +174,48 @@ export class ClusterMember implements TransportHandlers {
       journal,
       clock,
       random,
-      send: (to, bytes) => void options.transport.send(to, 'control', bytes),
-      encodeChange: (change) => (change.type === 'found' ? { ...change, map: mapToPlain(change.map) } : change),
-      decodeChange: (plain) => {
-        const change = plain as MapChange;
-        return change.type === 'found' ? { ...change, map: mapFromPlain(change.map) } : change;
+      codec: mapCodec,
+      founds: options.founds,
+      send: (to, bytes) => options.transport.send(to, 'control', bytes),
+      handlers: {
+        committed: (entries) => {
+          for (const { index, change } of entries)
+            if (index > (this.#map?.version ?? 0)) this.#takeMap(applyChange(this.#map, change, index));
+        },
+        restored: (_index, map) => {
+          if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
+        },
+        takeSnapshot: () => this.#map!,
+        leaderChanged: () => this.#leading.roleChanged(),
+        malformed: (from, error) => {
+          log.error('a peer sent what cannot be read; its link is made anew', { from, error });
+          options.transport.reset(from);
+        },
       },
-      encodeSnapshot: mapToPlain,
-      decodeSnapshot: mapFromPlain,
-      found: options.founds,
-      onCommitted: (index, change) => {
-        if (index > (this.#map?.version ?? 0)) this.#takeMap(applyChange(this.#map, change, index));
-      },
-      onRestored: (_index, map) => {
-        if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
-      },
-      snapshot: () => this.#map!,
-      onRoleChanged: () => this.#roleChanged(),
+    });
+    this.#leading = new Leading({
+      self: { storeId: this.storeId, boot: this.boot },
+      clock,
+      mistaken,
+      control: this.#control,
+      detector: this.detector,
+      adverts: this.adverts,
+      drains: this.#drains,
+      map: () => this.#map,
+      isUp: (peer) => this.isUp(peer),
+      caughtUp: () => this.#caughtUpLearners(),
+      propose: (change) => this.#propose(change),
+      tell: (to, message) => this.#tell(to, message),
+    });
+    this.#joining = new Joining({
+      self: this.storeId,
+      seeds: options.seeds,
+      map: () => this.#map,
+      isJoined: () => this.isJoined,
+      hasArrived: (peer) => this.#arrived.has(peer),
+      dialPeers: () => this.#dialPeers(),
+      propose: (change) => this.#proposeSoon(change),
+      tell: (to, message) => this.#tell(to, message),
     });
   }
 
@@ -205,7 +234,7 @@ export class ClusterMember implements TransportHandlers {
     }
     this.#dialPeers();
     this.#every(heartbeatEveryMs, () => this.#heartbeat());
-    this.#every(coordinateEveryMs, () => this.#coordinate());
+    this.#every(coordinateEveryMs, () => this.#leading.look());
     this.#reportItself();
   }
 
@@ -230,13 +259,13 @@ export class ClusterMember implements TransportHandlers {
     const endMs = clock.monotonicMs() + graceMs;
     this.#proposeSoon({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
     const isDone = () => [...this.shards.allOwned].length === 0;
-    while (!isDone() && clock.monotonicMs() < endMs && !this.#isClosed) {
+    while (!isDone() && this.hasOthers && clock.monotonicMs() < endMs && !this.#isClosed) {
       await new Promise<void>((resolve) => clock.schedule(20, resolve));
     }
-    if (this.#control.role === 'leader') {
+    if (this.#control.isLeader) {
       this.#control.transferLeadership();
-      const isOver = () => this.#control.role !== 'leader';
-      while (!isOver() && clock.monotonicMs() < endMs)
+      const isOver = () => !this.#control.isLeader;
+      while (!isOver() && this.hasOthers && clock.monotonicMs() < endMs)
         await new Promise<void>((resolve) => clock.schedule(20, resolve));
     }
   }
@@ -248,12 +277,11 @@ export class ClusterMember implements TransportHandlers {
     for (const cancel of this.#timers) cancel();
     this.shards.close();
     this.router.close(reason);
+    this.#leading.close();
     this.#control.close();
     await this.#options.transport.close();
   }
 
-  get controlForDebug() { return this.#control; }
-  nowForDebug() { return this.#options.clock.monotonicMs(); }
   get map(): ClusterMap | undefined {
     return this.#map;
   }
@@ -266,10 +294,10 @@ export class ClusterMember implements TransportHandlers {
     return this.#control.voters;
   }
 
-  /** Another member is up and in reach. */
+  /** Another member is up, in reach, and there to stay: it can take what this one has. */
   get hasOthers(): boolean {
-    for (const { storeId, status } of this.#map?.members.values() ?? [])
-      if (storeId !== this.storeId && status === 'up' && this.isUp(storeId)) return true;
+    for (const { storeId, status, stopping } of this.#map?.members.values() ?? [])
+      if (storeId !== this.storeId && status === 'up' && !stopping && this.isUp(storeId)) return true;
     return false;
   }
 
@@ -296,7 +324,7 @@ export class ClusterMember implements TransportHandlers {
 
   /** Resolves once the change is committed. @throws Error if that is not known in time */
   propose(change: MapChange): Promise<number> {
-    return this.#control.propose(change, proposeTimeoutMs);
+    return this.#control.propose(change, { timeoutMs: proposeTimeoutMs });
   }
 
   /** Messages go both ways. */
@@ -319,9 +347,10 @@ export class ClusterMember implements TransportHandlers {
 
   /** Whom to dial: members, and guests. */
   get peers(): readonly PeerAddress[] {
-    const peers = new Map<StoreId, string>(this.#guests);
+    const peers = new Map<StoreId, string>(this.#joining.guests);
     for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
-      if (status === 'removed') peers.delete(storeId);
+      if (status !== 'removed') peers.set(storeId, address);
+      else if (!this.#goodbyes.has(storeId)) peers.delete(storeId);
       else peers.set(storeId, address);
     }
     peers.delete(this.storeId);
@@ -342,7 +371,7 @@ export class ClusterMember implements TransportHandlers {
     this.shards.applyMap(map);
     this.router.applyMap(map);
     for (const listener of [...this.#mapListeners]) listener();
-    this.#coordinateSoon();
+    this.#leading.soon();
   }
 
   #membersChanged(before: ClusterMap | undefined, map: ClusterMap): void {
@@ -350,23 +379,38 @@ export class ClusterMember implements TransportHandlers {
     for (const { storeId, boot, status } of map.members.values()) {
       if (storeId === this.storeId) continue;
       if (status === 'removed') {
+        if (before && before.members.get(storeId)?.status !== 'removed') this.#sayGoodbye(storeId, map);
         this.detector.forget(storeId);
         this.adverts.forget(storeId);
         this.#server.forget(storeId);
       } else this.detector.newLife(storeId, boot, nowMs);
     }
     const self = map.members.get(this.storeId);
-    if (self) for (const storeId of map.members.keys()) this.#guests.delete(storeId);
+    if (self) this.#joining.forget(map.members.keys());
     const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
     this.#control.setMembers(members.map(({ storeId }) => storeId));
     this.#dialPeers();
     const wasMember = before?.members.has(this.storeId) ?? false;
     if (self?.status === 'removed' || (!self && wasMember))
-      this.#options.expelled(
-        'it was removed from its cluster; to take part again, start it on an empty data directory',
-      );
-    if (self?.status === 'leaving' && this.#control.role === 'leader') this.#control.transferLeadership();
+      this.#expel('it was removed from its cluster; to take part again, start it on an empty data directory');
+    if (self?.status === 'leaving' && this.#control.isLeader) this.#control.transferLeadership();
     this.#reportItself();
+  }
+
+  /** A member that was removed gets the map that says so. */
+  #sayGoodbye(storeId: StoreId, map: ClusterMap): void {
+    this.#goodbyes.add(storeId);
+    this.#tell(storeId, { type: 'map', map: mapToPlain(map) });
+    this.#options.clock.schedule(goodbyeMs, () => {
+      this.#goodbyes.delete(storeId);
+      if (!this.#isClosed) this.#dialPeers();
+    });
+  }
+
+  #expel(reason: string): void {
+    if (this.#isExpelled || this.#isClosed) return;
+    this.#isExpelled = true;
+    this.#options.expelled(reason);
   }
 
   /** Has the map know this life of this store, and where it is. */
@@ -400,75 +444,6 @@ export class ClusterMember implements TransportHandlers {
     void this.#propose(change);
   }
 
-  // ---- the leader's work ------------------------------------------------------------------------------------
-
-  #roleChanged(): void {
-    if (this.#control.role !== 'leader') this.#coordinator = undefined;
-    else if (this.#control.isEstablished) {
-      this.#coordinator ??= new Coordinator(this.storeId);
-      this.#coordinateSoon();
-    }
-  }
-
-  #coordinateSoon(): void {
-    if (this.#coordinator && !this.#isClosed) this.#options.clock.defer(() => this.#coordinate());
-  }
-
-  #coordinate(): void {
-    const coordinator = this.#coordinator;
-    const map = this.#map;
-    if (!coordinator || !map || this.#isCoordinating || this.#isClosed) return;
-    const { clock, mistaken } = this.#options;
-    const nowMs = clock.monotonicMs();
-    coordinator.report(
-      { storeId: this.storeId, boot: this.boot },
-      this.detector.report(nowMs),
-      this.#caughtUpLearners(),
-      nowMs,
-    );
-    const actions = coordinator.tick({
-      map,
-      nowMs,
-      wallMs: clock.wallMs(),
-      voters: this.#control.voters,
-      standing: (peer) => this.detector.standing(peer, nowMs),
-      isUp: (peer) => this.isUp(peer),
-      knowsAll: (peer) => this.adverts.knowsAll(peer),
-    });
-    const proposals: Promise<unknown>[] = [];
-    for (const action of actions) {
-      switch (action.type) {
-        case 'propose': {
-          const { change } = action;
-          if (mistaken('assign without after') && change.type === 'assign') {
-            const assignments = change.assignments.map((each) => ({ ...each, after: each.after - 1 }));
-            proposals.push(this.#propose({ type: 'assign', assignments }));
-          } else proposals.push(this.#propose(change));
-          break;
-        }
-        case 'drain':
-          if (action.owner === this.storeId)
-            void this.#drains.drain(action.shards).then((shards) => {
-              this.#coordinator?.drained(shards);
-              this.#coordinateSoon();
-            });
-          else this.#tell(action.owner, { type: 'drain', shards: action.shards });
-          break;
-        case 'voters':
-          this.#control.proposeVoters(action.voters);
-          break;
-        default:
-          unreachable(action);
-      }
-    }
-    if (proposals.length === 0) return;
-    this.#isCoordinating = true;
-    void Promise.allSettled(proposals).then(() => {
-      this.#isCoordinating = false;
-      this.#coordinateSoon();
-    });
-  }
-
   #caughtUpLearners(): readonly (readonly [ShardId, readonly StoreId[]])[] {
     const all: [ShardId, readonly StoreId[]][] = [];
     for (const owned of this.shards.allOwned) {
@@ -486,7 +461,7 @@ export class ClusterMember implements TransportHandlers {
     const map = this.#map;
     if (!map?.members.has(this.storeId)) {
       const facts = { ...this.#options.facts(), boot: this.boot, protocol: protocolVersions };
-      for (const storeId of this.#guests.keys()) this.#tell(storeId, { type: 'join', facts });
+      for (const storeId of this.#joining.guests.keys()) this.#tell(storeId, { type: 'join', facts });
       return;
     }
     const message = encodeMemberMessage({
@@ -565,15 +540,14 @@ export class ClusterMember implements TransportHandlers {
   }
 
   #receiveControl(from: PeerIdentity, bytes: Buffer): void {
-    if (bytes[0] === controlMessageByte) {
+    if (bytes[0] !== memberMessageByte) {
       this.#control.receive(from.storeId, bytes);
       return;
     }
     const message = decodeMemberMessage(bytes);
-    const nowMs = this.#options.clock.monotonicMs();
     switch (message.type) {
       case 'heartbeat':
-        this.#coordinator?.report(from, message.report, message.caughtUp, nowMs);
+        this.#leading.report(from, message);
         this.#compareMaps(from.storeId, message.mapVersion);
         if (!this.adverts.isKnown(from.storeId, message.advert)) this.#tell(from.storeId, { type: 'advertWanted' });
         return;
@@ -582,13 +556,13 @@ export class ClusterMember implements TransportHandlers {
         return;
       case 'advert':
         this.adverts.learn(from.storeId, message.advert, message.types as AdvertisedTypes);
-        this.#coordinateSoon();
+        this.#leading.soon();
         return;
       case 'join':
-        this.#receiveJoin(from, message.facts);
+        this.#joining.receive(from, message.facts);
         return;
       case 'joinRefused':
-        if (!this.isJoined) this.#options.expelled(message.reason);
+        if (!this.isJoined) this.#expel(message.reason);
         return;
       case 'mapWanted':
         if (this.#map && this.#map.version > message.version)
@@ -603,8 +577,7 @@ export class ClusterMember implements TransportHandlers {
         void this.#drains.drain(message.shards).then((shards) => this.#tell(from.storeId, { type: 'drained', shards }));
         return;
       case 'drained':
-        this.#coordinator?.drained(message.shards);
-        this.#coordinateSoon();
+        this.#leading.drained(message.shards);
         return;
       default:
         unreachable(message);
@@ -617,36 +590,6 @@ export class ClusterMember implements TransportHandlers {
     if (version <= own) return;
     if (this.#newerMapSeen > own) this.#tell(from, { type: 'mapWanted', version: own });
     this.#newerMapSeen = version;
-  }
-
-  #receiveJoin(from: PeerIdentity, facts: MemberFacts): void {
-    const map = this.#map;
-    if (!map || !this.isJoined) return;
-    if (!map.members.has(from.storeId)) this.#guests.set(from.storeId, facts.address);
-    this.#dialPeers();
-    const known = map.members.get(from.storeId);
-    const refuse = (reason: string) => this.#tell(from.storeId, { type: 'joinRefused', reason });
-    if (known) {
-      if (known.status === 'removed')
-        refuse('this store was removed from the cluster; start the node on an empty data directory to join anew');
-      return;
-    }
-    const { min, max } = facts.protocol;
-    if (map.protocol < min || map.protocol > max) {
-      refuse(
-        `the cluster speaks protocol version ${map.protocol}, this node ${min} to ${max}: start a matching version`,
-      );
-      return;
-    }
-    const namesake = [...map.members.values()].find(
-      ({ node, status }) => node === facts.node && status !== 'removed' && status !== 'down',
-    );
-    if (namesake && (namesake.storeId === this.storeId || this.#arrived.has(namesake.storeId))) {
-      refuse(`a node named '${facts.node}' is running in the cluster already: give this one another --node`);
-      return;
-    }
-    const { storeId } = from;
-    this.#proposeSoon({ type: 'memberJoined', storeId, ...facts });
   }
 
   // ---- links ------------------------------------------------------------------------------------------------
@@ -663,7 +606,7 @@ export class ClusterMember implements TransportHandlers {
     this.shards.linkUp(storeId);
     if (this.isUp(storeId)) this.router.linkUp(storeId);
     this.#tell(storeId, { type: 'advert', ...this.adverts.own });
-    this.#coordinateSoon();
+    this.#leading.soon();
   }
 
   linkDown(peer: PeerIdentity, why: LinkLoss): void {
@@ -674,14 +617,18 @@ export class ClusterMember implements TransportHandlers {
     this.#control.linkDown(storeId);
     this.shards.linkDown(storeId);
     this.queries.linkDown(storeId);
-    this.#coordinateSoon();
+    this.#leading.soon();
   }
 
   peerArrived(peer: PeerIdentity): void {
     const { storeId } = peer;
     this.#server.forget(storeId);
     this.#arrived.set(storeId, peer);
-    if (this.isUp(storeId)) this.router.linkUp(storeId);
+    if (!this.isUp(storeId)) return;
+    // Answers to what was asked before may have been lost with its old link.
+    this.#control.linkUp(storeId);
+    this.shards.linkUp(storeId);
+    this.router.linkUp(storeId);
   }
 
   peerLeft(peer: PeerIdentity): void {
@@ -698,10 +645,12 @@ export class ClusterMember implements TransportHandlers {
       this.detector.dialRefused(storeId, this.#options.clock.monotonicMs());
       const map = this.#map;
       if (map) this.#hurryElection(map, this.#options.clock.monotonicMs());
-      this.#coordinateSoon();
+      this.#leading.soon();
     } else if (why !== 'unreachable') {
       this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
-      if (why === 'outdated' && !this.isJoined) this.#options.expelled('its cluster does not know this store any more');
+      const isLeaving = this.#map?.members.get(this.storeId)?.status === 'leaving';
+      if (why === 'outdated' && (isLeaving || !this.isJoined))
+        this.#expel('its cluster does not know this store any more');
     }
   }
 

@@ -1,310 +1,392 @@
 /**
- * Runs a control log: on the journal's control rows, a clock and links that it is handed. Brings proposals to whoever leads,
- * through any member, and again under the same id until they are committed or their time is over.
+ * Runs a {@link ControlLog} on a journal, a clock and links. It owns the order of things: one input at a time, its
+ * effects carried out before the next; one write at a time, the newest state in it; ticks.
  *
- * Two rows: `raft`, the whole durable state, and `raft-snapshot`, which is always written before a state that builds on it.
- * The journal keeps the order of its rows, so the snapshot on disk is never older than the state.
+ * Any node may propose. A proposal goes to the leader, or, when it is not known or not reachable, to some other member
+ * that passes it on, so that a leader cut off from some does no harm; it is repeated until seen committed.
+ *
+ * The journal's rows: `raft` (term, vote, entries after the snapshot) and `raft-snapshot`, added in one turn.
  */
+import { assert } from '../../core/assert.ts';
 import type { Clock } from '../../core/clock.ts';
+import { GreenroomError } from '../../core/errors.ts';
 import type { StoreId } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
 import type { Journal } from '../../persistence/journal.ts';
-import { ControlCodec, type ControlEncoding, type ControlWireMessage } from './control-codec.ts';
-import { ControlLog, type ControlRole } from './control-log.ts';
+import type { ControlCodec } from './control-codec.ts';
+import { ControlLog } from './control-log.ts';
 import type { ControlOptions } from './control-options.ts';
-import { type ControlEffect, type ControlInput, type DurableControl, foundedState } from './control-protocol.ts';
+import {
+  type CommittedEntry,
+  type ControlEffect,
+  type ControlInput,
+  type ControlSnapshot,
+  type DropReason,
+  type DurableState,
+  foundedState,
+} from './control-protocol.ts';
+import { PendingProposals } from './pending-proposals.ts';
 
-export interface ControlDriverOptions<Change, Snapshot> extends ControlEncoding<Change, Snapshot> {
+/** Longest pause between two ticks. */
+const tickMs = 50;
+/** A proposal that is not seen committed is made again after this. */
+const retryMs = 300;
+const proposalTimeoutMs = 10_000;
+/** Nodes that may pass a proposal on. */
+const hopsMax = 3;
+/** How often another member is tried when one cannot be sent to. */
+const forwardTriesMax = 4;
+
+export interface ControlDriverHandlers<Change, Snapshot> {
+  /** In the log's order, each once per life. */
+  committed(entries: readonly CommittedEntry<Change>[]): void;
+  /** Replaces the state; also at the start, if there is a snapshot. */
+  restored(index: number, snapshot: Snapshot): void;
+  /** The state that all changes told so far make. */
+  takeSnapshot(): Snapshot;
+  /** Who leads, and in which term; `isEstablished` when this node leads and knows all that was committed before. */
+  leaderChanged?(leader: StoreId | undefined, term: number, isEstablished: boolean): void;
+  votersCommitted?(voters: readonly StoreId[], index: number): void;
+  /** Bytes that are not a control message; from a newer version, or a defect. */
+  malformed?(from: StoreId, error: Error): void;
+}
+
+export interface ControlDriverSetup<Change, Snapshot> {
   readonly self: StoreId;
+  /** Open, and nobody else sets its `raft` rows. */
   readonly journal: Journal;
   readonly clock: Clock;
   readonly random: Random;
-  readonly send: (to: StoreId, bytes: Buffer) => void;
-  /** Where the disk holds no control log: begin one, as its only voter. */
-  readonly found: boolean;
-  readonly onCommitted: (index: number, change: Change) => void;
-  readonly onRestored: (index: number, snapshot: Snapshot) => void;
-  readonly onRoleChanged: () => void;
-  /** The state after the newest committed change. */
-  readonly snapshot: () => Snapshot;
+  readonly codec: ControlCodec<Change, Snapshot>;
+  readonly handlers: ControlDriverHandlers<Change, Snapshot>;
+  /** Whether an empty journal founds a cluster, with this store as its voter. Otherwise it waits to be led. */
+  readonly founds: boolean;
+  /** @returns false if there is no link: then nothing was sent */
+  send(to: StoreId, bytes: Uint8Array): boolean;
   readonly options?: Partial<ControlOptions>;
 }
 
-interface Proposal<Change> {
-  readonly change: Change;
-  readonly resolve: (index: number) => void;
-  readonly reject: (error: Error) => void;
-  readonly endsAtMs: number;
-}
-
-const stateRow = 'raft';
-const snapshotRow = 'raft-snapshot';
-const tickEveryMs = 50;
-const proposeAgainMs = 250;
-/** Members that a proposal may pass on its way to the leader. */
-const hopsMax = 2;
-/** Proposals of this node that are not committed. Beyond: refused. */
-const proposalsMax = 1_024;
-
 /** Whether a disk knows a control log. */
 export function hasControlLog(journal: Journal): boolean {
-  return journal.control(stateRow) !== undefined;
+  return journal.control('raft') !== undefined;
 }
 
 export class ControlDriver<Change, Snapshot> {
-  readonly #options: ControlDriverOptions<Change, Snapshot>;
-  readonly #codec: ControlCodec<Change, Snapshot>;
-  readonly #log: ControlLog<Change, Snapshot>;
+  readonly #setup: ControlDriverSetup<Change, Snapshot>;
+  readonly #proposals = new PendingProposals<Change>();
+  readonly #voterProposals = new Map<string, { resolve(index: number): void; reject(error: Error): void }>();
   readonly #inputs: ControlInput<Change, Snapshot>[] = [];
-  readonly #proposals = new Map<string, Proposal<Change>>();
-  readonly #linked = new Set<StoreId>();
-  readonly #idPrefix: string;
-  readonly #found: boolean;
-  #proposed = 0;
-  #isRunning = false;
+  #log: ControlLog<Change, Snapshot> | undefined;
+  #members: readonly StoreId[] = [];
+  #isStepping = false;
   #isClosed = false;
-  #hasOthers = false;
+  #isWriting = false;
+  #stateToWrite: { readonly token: number; readonly state: DurableState<Change> } | undefined;
+  #snapshotToWrite: ControlSnapshot<Snapshot> | undefined;
   #cancelTick: (() => void) | undefined;
-  #cancelProposeAgain: (() => void) | undefined;
+  /** A node alone has nobody to hear and nobody to be heard by: it needs no ticks. */
+  #hasOthers = false;
+  #ids = 0;
 
-  constructor(options: ControlDriverOptions<Change, Snapshot>) {
-    this.#options = options;
-    this.#codec = new ControlCodec(options);
-    const { journal, self, random } = options;
-    this.#idPrefix = `${self}.${journal.boot}.`;
-    const state = journal.control(stateRow);
-    const snapshot = journal.control(snapshotRow);
-    this.#found = options.found && !state;
-    const durable: DurableControl<Change, Snapshot> = {
-      state: state ? this.#codec.decodeState(state) : options.found ? foundedState(self) : undefined,
-      snapshot: snapshot && this.#codec.decodeSnapshot(snapshot),
-    };
-    const sizeOf = (change: Change) => this.#codec.sizeOf(change);
-    this.#log = new ControlLog({ self, durable, random, sizeOf, ...(options.options && { options: options.options }) });
-    if (this.#found) journal.setControl(stateRow, this.#codec.encodeState(foundedState(self)), unheard);
+  constructor(setup: ControlDriverSetup<Change, Snapshot>) {
+    this.#setup = setup;
   }
 
+  /** Reads its rows and begins. @throws MalformedControlBytes if they are damaged */
   start(): void {
-    const { snapshotAt } = this.#log;
-    if (snapshotAt) this.#options.onRestored(snapshotAt.index, snapshotAt.snapshot);
-    this.#step({ type: 'tick' });
-    this.#planTick();
+    if (this.#log || this.#isClosed) return;
+    const { self, journal, random, codec, handlers, founds, options } = this.#setup;
+    const [stateRow, snapshotRow] = [journal.control('raft'), journal.control('raft-snapshot')];
+    const founded = founds ? foundedState<Change>(self) : undefined;
+    const state = stateRow ? codec.decodeState(stateRow) : founded;
+    const snapshot = snapshotRow && codec.decodeSnapshot(snapshotRow);
+    const sizeOf = (change: Change) => codec.sizeOf(change);
+    this.#log = new ControlLog({ self, durable: { state, snapshot }, random, sizeOf, ...(options && { options }) });
+    if (snapshot) handlers.restored(snapshot.index, snapshot.data);
+    this.#step({ type: 'learners', storeIds: this.#members });
+    this.#tick();
   }
 
+  /** What is under way ends as unknown. Idempotent. */
   close(): void {
     this.#isClosed = true;
     this.#cancelTick?.();
-    this.#cancelProposeAgain?.();
-    for (const { reject } of this.#proposals.values()) reject(new Error('this node stops'));
-    this.#proposals.clear();
+    this.#proposals.close();
+    this.#abandonVoters('the node stops');
   }
 
   get leader(): StoreId | undefined {
-    return this.#log.leader;
+    return this.#log?.leader;
   }
 
-  get role(): ControlRole {
-    return this.#log.role;
+  get isLeader(): boolean {
+    return this.#log?.role === 'leader';
   }
 
   get term(): number {
-    return this.#log.term;
+    return this.#log?.term ?? 0;
   }
 
   get isEstablished(): boolean {
-    return this.#log.isEstablished;
-  }
-
-  get voters(): readonly StoreId[] {
-    return this.#log.voters;
+    return this.#log?.isEstablished ?? false;
   }
 
   get commitIndex(): number {
-    return this.#log.commitIndex;
+    return this.#log?.commitIndex ?? 0;
   }
 
-  /** @throws MalformedMessage */
-  receive(from: StoreId, bytes: Buffer): void {
-    const message = this.#codec.decodeMessage(bytes);
-    if (message.type === 'forward') this.#receiveForward(from, message);
-    else this.#step({ type: 'message', from, message });
+  /** The voters in force. */
+  get voters(): readonly StoreId[] {
+    return this.#log?.voters ?? [];
   }
 
-  /** Everyone who is to have the log. */
+  /** See {@link ControlLog.entriesAfter}. */
+  entriesAfter(index: number): readonly CommittedEntry<Change>[] | undefined {
+    return this.#log?.entriesAfter(index);
+  }
+
+  get snapshotAt(): { readonly index: number; readonly snapshot: Snapshot } | undefined {
+    return this.#log?.snapshotAt;
+  }
+
+  /** Everybody who is to have the log, this store included or not. Voters need not be named. */
   setMembers(storeIds: readonly StoreId[]): void {
-    this.#hasOthers = storeIds.some((storeId) => storeId !== this.#options.self);
+    this.#members = storeIds;
     this.#step({ type: 'learners', storeIds });
+    this.#hasOthers = storeIds.some((each) => each !== this.#setup.self);
     this.#planTick();
   }
 
   linkUp(peer: StoreId): void {
-    this.#linked.add(peer);
     this.#hasOthers = true;
     this.#planTick();
     this.#step({ type: 'linkUp', peer });
-    if (this.#proposals.size > 0) this.#proposeAll();
   }
 
   linkDown(peer: StoreId): void {
-    this.#linked.delete(peer);
     this.#step({ type: 'linkDown', peer });
   }
 
+  /** The leader's process is known to be dead. */
   campaignNow(): void {
     this.#step({ type: 'campaignNow' });
   }
 
   transferLeadership(to?: StoreId): void {
-    this.#step({ type: 'transferLeadership', ...(to === undefined ? {} : { to }) });
+    this.#step(to === undefined ? { type: 'transferLeadership' } : { type: 'transferLeadership', to });
   }
 
-  /** On the leader only; whether it was taken shows in `voters`. */
-  proposeVoters(voters: readonly StoreId[]): void {
-    this.#proposed += 1;
-    this.#step({ type: 'proposeVoters', id: this.#idPrefix + this.#proposed.toString(36), voters });
+  /** Bytes that another node's driver sent. */
+  receive(from: StoreId, bytes: Uint8Array): void {
+    if (this.#isClosed || !this.#log) return;
+    const wire = this.#decode(from, bytes);
+    if (!wire) return;
+    if (wire.type !== 'forward') this.#step({ type: 'message', from, message: wire });
+    else if (this.#log.role === 'leader') this.#step({ type: 'propose', id: wire.id, change: wire.change });
+    else if (wire.hopsLeft > 0) this.#forward(wire.id, wire.change, Math.min(wire.hopsLeft, hopsMax) - 1, from);
   }
 
   /**
-   * Resolves with the index at which the change is committed, once this node knows of it.
+   * Has a change committed, by whoever leads. Resolves after `committed` was told of it here.
    *
-   * @throws Error after `timeoutMs`: then it is not known whether it is, or will be, committed
+   * @param id to repeat an earlier try whose outcome is unknown; it is committed once
+   * @returns its index. @throws GreenroomError `OUTCOME_UNKNOWN` when its time is up, `OVERLOADED`
    */
-  propose(change: Change, timeoutMs: number): Promise<number> {
-    if (this.#isClosed) return Promise.reject(new Error('this node stops'));
-    if (this.#proposals.size >= proposalsMax)
-      return Promise.reject(new Error(`${proposalsMax} changes wait for the control log already`));
+  propose(change: Change, { id = this.newId(), timeoutMs = proposalTimeoutMs } = {}): Promise<number> {
+    if (this.#isClosed) return Promise.reject(new GreenroomError('UNAVAILABLE', 'the node stops'));
+    const committed = this.#proposals.add(id, change, this.#nowMs(), timeoutMs);
+    this.#proposeDue();
+    this.#planTick();
+    return committed;
+  }
+
+  /** Only where this node leads. @throws GreenroomError `UNAVAILABLE` with the reason, `OUTCOME_UNKNOWN` */
+  proposeVoters(voters: readonly StoreId[]): Promise<number> {
+    if (this.#isClosed) return Promise.reject(new GreenroomError('UNAVAILABLE', 'the node stops'));
+    const id = this.newId();
     return new Promise((resolve, reject) => {
-      this.#proposed += 1;
-      const id = this.#idPrefix + this.#proposed.toString(36);
-      const endsAtMs = this.#options.clock.monotonicMs() + timeoutMs;
-      this.#proposals.set(id, { change, resolve, reject, endsAtMs });
-      this.#bring(id, change, hopsMax, undefined);
-      this.#planProposeAgain();
+      this.#voterProposals.set(id, { resolve, reject });
+      this.#step({ type: 'proposeVoters', id, voters });
     });
   }
 
-  #planProposeAgain(): void {
-    if (this.#cancelProposeAgain || this.#proposals.size === 0 || this.#isClosed) return;
-    this.#cancelProposeAgain = this.#options.clock.schedule(proposeAgainMs, () => {
-      this.#cancelProposeAgain = undefined;
-      const nowMs = this.#options.clock.monotonicMs();
-      for (const [id, { endsAtMs, reject }] of this.#proposals) {
-        if (nowMs < endsAtMs) continue;
-        this.#proposals.delete(id);
-        reject(new Error('the control log did not commit the change in time; whether it will is not known'));
-      }
-      this.#proposeAll();
-      this.#planProposeAgain();
-    });
+  /** Changes that another member says are committed: for proposals of a node that the leader does not reach. */
+  heardCommitted(entries: readonly CommittedEntry<Change>[]): void {
+    for (const { id, index } of entries) this.#proposals.committed(id, index);
   }
 
-  #proposeAll(): void {
-    for (const [id, { change }] of [...this.#proposals]) this.#bring(id, change, hopsMax, undefined);
+  /** No other store, and no other life of this one, makes the same. */
+  newId(): string {
+    this.#ids += 1;
+    return `${this.#setup.self}.${this.#setup.journal.boot}.${this.#ids.toString(36)}`;
   }
 
-  /** To the log if this node leads; else towards the leader, by way of another member if need be. */
-  #bring(id: string, change: Change, hops: number, from: StoreId | undefined): void {
-    if (this.#log.role === 'leader') {
-      this.#step({ type: 'propose', id, change });
-      return;
-    }
-    if (hops === 0) return;
-    const { leader } = this.#log;
-    const message = this.#codec.encodeMessage({ type: 'forward', id, change, hops: hops - 1 });
-    if (leader !== undefined && leader !== from && this.#linked.has(leader)) {
-      this.#options.send(leader, message);
-      return;
-    }
-    // Whoever leads is out of reach from here, but perhaps not from there.
-    for (const peer of this.#linked) if (peer !== from && peer !== leader) this.#options.send(peer, message);
-  }
+  // ── one input at a time ──
 
-  #receiveForward(
-    from: StoreId,
-    { id, change, hops }: ControlWireMessage<Change, Snapshot> & { type: 'forward' },
-  ): void {
-    this.#bring(id, change, hops, from);
-  }
-
-  // ---- running the machine ----------------------------------------------------------------------------------
-
-  #planTick(): void {
-    if (this.#cancelTick || this.#isClosed || !this.#hasOthers) return;
-    this.#cancelTick = this.#options.clock.schedule(tickEveryMs, () => {
-      this.#cancelTick = undefined;
-      this.#step({ type: 'tick' });
-      this.#planTick();
-    });
-  }
-
-  /** Inputs that effects bring about are taken after all effects of the one before. */
   #step(input: ControlInput<Change, Snapshot>): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.#log) return;
     this.#inputs.push(input);
-    if (this.#isRunning) return;
-    this.#isRunning = true;
+    // A handler may lead to the next input: it waits until the effects of this one are carried out.
+    if (this.#isStepping) return;
+    this.#isStepping = true;
     try {
-      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-        for (const effect of this.#log.step(next, this.#options.clock.monotonicMs())) this.#carryOut(effect);
+      for (let next = this.#inputs.shift(); next && !this.#isClosed; next = this.#inputs.shift()) {
+        for (const effect of this.#log.step(next, this.#nowMs())) this.#carryOut(effect);
       }
     } finally {
-      this.#isRunning = false;
+      this.#isStepping = false;
     }
+    this.#write();
   }
 
   #carryOut(effect: ControlEffect<Change, Snapshot>): void {
-    const { journal, send } = this.#options;
+    const { handlers, codec } = this.#setup;
     switch (effect.type) {
       case 'send':
-        send(effect.to, this.#codec.encodeMessage(effect.message));
-        return;
+        this.#setup.send(effect.to, codec.encodeWire(effect.message));
+        break;
       case 'persistSnapshot':
-        journal.setControl(snapshotRow, this.#codec.encodeSnapshot(effect.snapshot), unheard);
-        return;
-      case 'persist': {
-        const durable = () => this.#step({ type: 'durable', token: effect.token });
-        journal.setControl(stateRow, this.#codec.encodeState(effect.state), { durable, failed() {} });
-        return;
-      }
+        this.#snapshotToWrite = effect.snapshot;
+        break;
+      case 'persist':
+        this.#stateToWrite = effect;
+        break;
       case 'committed':
-        for (const { index, id, change } of effect.entries) {
-          this.#options.onCommitted(index, change);
-          this.#settle(id, index);
-        }
-        return;
+        handlers.committed(effect.entries);
+        for (const { id, index } of effect.entries) this.#proposals.committed(id, index);
+        break;
       case 'restoreSnapshot':
-        this.#options.onRestored(effect.index, effect.snapshot);
-        for (const id of [...this.#proposals.keys()]) {
-          const index = this.#log.committedIndexOf(id);
-          if (index !== undefined) this.#settle(id, index);
-        }
-        return;
+        handlers.restored(effect.index, effect.snapshot);
+        this.#proposals.settle((id) => this.#log!.committedIndexOf(id));
+        break;
       case 'snapshotWanted':
-        this.#step({ type: 'snapshotTaken', index: effect.index, snapshot: this.#options.snapshot() });
-        return;
-      case 'proposalAccepted': {
-        const index = this.#log.committedIndexOf(effect.id);
-        if (index !== undefined) this.#settle(effect.id, index);
-        return;
-      }
+        this.#inputs.push({ type: 'snapshotTaken', index: effect.index, snapshot: handlers.takeSnapshot() });
+        break;
+      case 'votersCommitted':
+        handlers.votersCommitted?.(effect.voters, effect.index);
+        this.#settleVoters();
+        break;
       case 'becameLeader':
       case 'leaderEstablished':
       case 'becameFollower':
-        this.#options.onRoleChanged();
-        if (this.#proposals.size > 0) this.#options.clock.defer(() => this.#proposeAll());
-        return;
+        this.#leaderChanged();
+        break;
+      case 'proposalAccepted':
+        this.#proposals.settle((id) => (id === effect.id ? this.#log!.committedIndexOf(id) : undefined));
+        break;
       case 'proposalDropped':
-      case 'votersCommitted':
-        return;
+        this.#dropped(effect.id, effect.reason);
+        break;
     }
   }
 
-  #settle(id: string, index: number): void {
-    const proposal = this.#proposals.get(id);
-    if (!proposal) return;
-    this.#proposals.delete(id);
-    proposal.resolve(index);
+  #leaderChanged(): void {
+    const { leader, term, isEstablished } = this.#log!;
+    this.#setup.handlers.leaderChanged?.(leader, term, isEstablished);
+    if (leader !== this.#setup.self) this.#abandonVoters('this node no longer leads');
+    if (leader === undefined) return;
+    this.#proposals.hurry();
+    this.#proposeDue();
+  }
+
+  // ── time ──
+
+  #tick(): void {
+    this.#step({ type: 'tick' });
+    this.#proposeDue();
+    this.#planTick();
+  }
+
+  #planTick(): void {
+    if (this.#isClosed || this.#cancelTick || !this.#log || (!this.#hasOthers && this.#proposals.isEmpty)) return;
+    // Not on a beat: nodes that tick in step would stand for election in step, and split the votes.
+    const delayMs = tickMs * (0.5 + 0.5 * this.#setup.random.next());
+    this.#cancelTick = this.#setup.clock.schedule(delayMs, () => {
+      this.#cancelTick = undefined;
+      this.#tick();
+    });
+  }
+
+  #nowMs(): number {
+    return this.#setup.clock.monotonicMs();
+  }
+
+  // ── the disk ──
+
+  /** One write at a time: what changes meanwhile goes in the next, and only the newest state of it. */
+  #write(): void {
+    const toWrite = this.#stateToWrite;
+    if (this.#isWriting || !toWrite || this.#isClosed) return;
+    const { journal, codec } = this.#setup;
+    this.#isWriting = true;
+    this.#stateToWrite = undefined;
+    if (this.#snapshotToWrite) {
+      const bytes = codec.encodeSnapshot(this.#snapshotToWrite);
+      journal.setControl('raft-snapshot', bytes, { durable() {}, failed() {} });
+    }
+    this.#snapshotToWrite = undefined;
+    journal.setControl('raft', codec.encodeState(toWrite.state), {
+      durable: () => {
+        this.#isWriting = false;
+        this.#step({ type: 'durable', token: toWrite.token });
+      },
+      // Nothing more will be durable, so nothing more will be said; the journal tells its owner, who stops the node.
+      failed: () => this.close(),
+    });
+  }
+
+  // ── proposals ──
+
+  #proposeDue(): void {
+    if (this.#isClosed || !this.#log) return;
+    for (const { id, change } of this.#proposals.due(this.#nowMs(), retryMs)) {
+      if (this.#log.role === 'leader' || this.#log.committedIndexOf(id) !== undefined)
+        this.#step({ type: 'propose', id, change });
+      else this.#forward(id, change, hopsMax, undefined);
+    }
+  }
+
+  /** To the leader, or else to somebody who may reach it. Lost is lost: who proposed it does so again. */
+  #forward(id: string, change: Change, hopsLeft: number, from: StoreId | undefined): void {
+    const { self, codec, random } = this.#setup;
+    const bytes = codec.encodeWire({ type: 'forward', id, change, hopsLeft });
+    const leader = this.#log!.leader;
+    if (leader !== undefined && leader !== self && leader !== from && this.#setup.send(leader, bytes)) return;
+    const others = [...new Set([...this.voters, ...this.#members])].filter((other) => other !== self && other !== from);
+    for (let tries = 0; tries < forwardTriesMax && others.length > 0; tries++) {
+      const [other] = others.splice(Math.floor(random.next() * others.length), 1);
+      assert(other !== undefined, 'one of the others was picked');
+      if (this.#setup.send(other, bytes)) return;
+    }
+  }
+
+  #settleVoters(): void {
+    for (const [id, { resolve }] of this.#voterProposals) {
+      const index = this.#log!.committedIndexOf(id);
+      if (index === undefined) continue;
+      this.#voterProposals.delete(id);
+      resolve(index);
+    }
+  }
+
+  #abandonVoters(why: string): void {
+    for (const { reject } of this.#voterProposals.values())
+      reject(new GreenroomError('OUTCOME_UNKNOWN', `it is not known whether the voters change: ${why}`));
+    this.#voterProposals.clear();
+  }
+
+  /** A change is tried again; a change of voters was decided in a state that may be no more. */
+  #dropped(id: string, reason: DropReason): void {
+    this.#voterProposals.get(id)?.reject(new GreenroomError('UNAVAILABLE', `the voters stay: ${reason}`));
+    this.#voterProposals.delete(id);
+  }
+
+  #decode(from: StoreId, bytes: Uint8Array) {
+    try {
+      return this.#setup.codec.decodeWire(bytes);
+    } catch (error) {
+      this.#setup.handlers.malformed?.(from, error as Error);
+      return undefined;
+    }
   }
 }
-
-const unheard = { durable() {}, failed() {} };

@@ -173,7 +173,7 @@ export class ControlLog<Change, Snapshot> {
         if (input.peer === this.#leader) this.#heardLeaderMs = Number.NEGATIVE_INFINITY;
         break;
       case 'campaignNow':
-        if (this.#role === 'leader' || !this.#log.mayLead(this.#self)) return;
+        if (this.#leadership || !this.#log.mayLead(this.#self)) return;
         this.#heardLeaderMs = Number.NEGATIVE_INFINITY;
         this.#becomePreCandidate(nowMs);
         break;
@@ -197,6 +197,11 @@ export class ControlLog<Change, Snapshot> {
   #electionTimeoutMs(): number {
     const { electionMinMs, electionMaxMs } = this.#options;
     return electionMinMs + this.#random.next() * (electionMaxMs - electionMinMs);
+  }
+
+  /** Shorter than what a follower waits: nobody leads, and all that must pass is a vote that was split. */
+  #candidateTimeoutMs(): number {
+    return this.#options.electionMinMs * (0.25 + 0.75 * this.#random.next());
   }
 
   #isSoleVoter(): boolean {
@@ -234,7 +239,7 @@ export class ControlLog<Change, Snapshot> {
     this.#term += 1;
     this.#vote = this.#self;
     this.#mustPersist = true;
-    this.#electionDueMs = nowMs + this.#electionTimeoutMs();
+    this.#electionDueMs = nowMs + this.#candidateTimeoutMs();
     for (const voter of this.voters) {
       if (voter === this.#self) continue;
       this.#send(voter, { type: 'vote', term: this.#term, last: this.#log.last, isTransfer });
@@ -256,15 +261,9 @@ export class ControlLog<Change, Snapshot> {
     this.#leader = this.#self;
     const start = this.#nextPoint();
     this.#log.append({ ...start, type: 'start' });
-    const { term } = this;
+    const [term, options] = [this.#term, this.#options];
     this.#leadership = new Leadership(
-      {
-        self: this.#self,
-        term,
-        options: this.#options,
-        log: this.#log,
-        send: (to, message) => this.#send(to, message),
-      },
+      { self: this.#self, term, options, log: this.#log, send: (to, message) => this.#send(to, message) },
       start.index,
       nowMs,
     );
@@ -324,7 +323,9 @@ export class ControlLog<Change, Snapshot> {
       case 'appended':
       case 'refused':
         if (message.term > this.#term) this.#becomeFollower(message.term, undefined, nowMs);
-        else if (message.term === this.#term) this.#onReply(from, message, nowMs);
+        else if (message.term < this.#term) return;
+        else if (message.type === 'voteReply') this.#onVoteReply(from, message, nowMs);
+        else this.#onFollower(from, message, nowMs);
         break;
       default:
         unreachable(message);
@@ -332,7 +333,7 @@ export class ControlLog<Change, Snapshot> {
   }
 
   #onPreVote(from: StoreId, { term, last }: Message<Change, Snapshot, 'preVote'>, nowMs: number): void {
-    const isGranted = term > this.#term && isUpToDate(last, this.#log.last) && !this.#isFaithfulAgainst(from, nowMs);
+    const isGranted = term > this.#term && this.#holdsAll(last) && !this.#isFaithfulAgainst(from, nowMs);
     this.#send(from, { type: 'preVoteReply', term, current: this.#term, isGranted });
   }
 
@@ -344,8 +345,7 @@ export class ControlLog<Change, Snapshot> {
       this.#becomeFollower(term, undefined, nowMs);
     }
     const isFree = this.#vote === undefined || this.#vote === from || mistake === 'votes twice in a term';
-    const holdsAll = isUpToDate(last, this.#log.last) || mistake === 'votes for a shorter log';
-    const isGranted = term === this.#term && this.#leader === undefined && isFree && holdsAll;
+    const isGranted = term === this.#term && this.#leader === undefined && isFree && this.#holdsAll(last);
     if (isGranted) {
       if (this.#vote !== from && mistake !== 'votes without persisting') this.#mustPersist = true;
       this.#vote = from;
@@ -354,20 +354,21 @@ export class ControlLog<Change, Snapshot> {
     this.#send(from, { type: 'voteReply', term: this.#term, isGranted });
   }
 
-  #onReply(
-    from: StoreId,
-    message: Message<Change, Snapshot, 'voteReply' | 'appended' | 'refused'>,
-    nowMs: number,
-  ): void {
-    if (message.type === 'voteReply') {
-      if (this.#role === 'candidate' && message.isGranted) this.#grant(from, nowMs);
-      return;
-    }
-    if (!this.#leadership) return;
-    this.#leadership.heard(from, nowMs);
-    if (message.type === 'refused') this.#leadership.refused(from, message.previous, message.hint, nowMs);
-    else this.#leadership.appended(from, message.match, nowMs);
+  /** A log that ends there holds everything that this one may know as committed. */
+  #holdsAll(last: LogPoint): boolean {
+    return isUpToDate(last, this.#log.last) || this.#options.mistake === 'votes for a shorter log';
+  }
+
+  #onVoteReply(from: StoreId, { isGranted }: Message<Change, Snapshot, 'voteReply'>, nowMs: number): void {
+    if (this.#role === 'candidate' && isGranted) this.#grant(from, nowMs);
+  }
+
+  #onFollower(from: StoreId, message: Message<Change, Snapshot, 'appended' | 'refused'>, nowMs: number): void {
+    this.#leadership?.heard(from, nowMs);
+    if (message.type === 'refused') this.#leadership?.refused(from, message.previous, message.hint, nowMs);
+    else this.#leadership?.appended(from, message.match, nowMs);
     this.#commitWhatMajorityHolds(nowMs);
+    this.#leadership?.goOn(from, nowMs);
   }
 
   /** From a leader, or one that was. */
@@ -401,12 +402,11 @@ export class ControlLog<Change, Snapshot> {
     const outcome = this.#log.appendFromLeader(previous, entries);
     if (outcome.type === 'conflicts') {
       this.#send(from, { type: 'refused', term: this.#term, previous: previous.index, hint: outcome.hint });
+      if (this.#options.mistake === 'commits what conflicts') this.#log.commitTo(Math.min(commit, this.last.index));
       return;
     }
-    const { match } = outcome;
-    const mayCommit = this.#options.mistake === 'commits what did not match' ? this.last.index : match;
-    this.#send(from, { type: 'appended', term: this.#term, match });
-    this.#log.commitTo(Math.min(commit, mayCommit));
+    this.#send(from, { type: 'appended', term: this.#term, match: outcome.match });
+    this.#log.commitTo(Math.min(commit, outcome.match));
   }
 
   // ── leading ──

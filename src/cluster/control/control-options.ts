@@ -86,7 +86,7 @@ export const controlMistakes = [
   'two voter changes at once',
   'a delayed append truncates',
   'appends without checking the previous entry',
-  'commits what did not match',
+  'commits what conflicts',
   'accepts an append of an older term',
   'forgets ids at compaction',
   'appends a repeated proposal',

@@ -15,6 +15,8 @@ export class FollowerProgress {
   match = 0;
   /** Where the next append begins. */
   next: number;
+  /** What the newest append said is committed, as far as the follower could use it. */
+  toldCommit = 0;
   /** When it was last heard of. */
   heardMs: number;
   /** When anything was last sent to it. */

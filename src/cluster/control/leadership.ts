@@ -97,12 +97,17 @@ export class Leadership<Change, Snapshot> {
   }
 
   appended(from: StoreId, match: number, nowMs: number): void {
-    const follower = this.#followers.get(from);
-    if (!follower) return;
-    const wasReplicating = follower.mode === 'replicate';
-    follower.appended(match);
+    this.#followers.get(from)?.appended(match);
     this.#handOver(nowMs);
-    if (follower.next <= this.#context.log.last.index || !wasReplicating) this.#appendIfAllowed(from, nowMs);
+  }
+
+  /** What a follower that has answered does not have yet, as far as more may be on its way. */
+  goOn(to: StoreId, nowMs: number): void {
+    const { log } = this.#context;
+    const follower = this.#followers.get(to);
+    if (!follower) return;
+    const lacksCommit = follower.toldCommit < Math.min(log.commit, follower.match);
+    if (follower.next <= log.last.index || lacksCommit) this.#appendIfAllowed(to, nowMs);
   }
 
   refused(from: StoreId, previous: number, hint: LogPoint, nowMs: number): void {
@@ -203,6 +208,7 @@ export class Leadership<Change, Snapshot> {
       ? log.entries.from(previous + 1, options.appendEntriesMax, options.appendBytesMax)
       : [];
     follower.sent(previous + entries.length);
+    follower.toldCommit = Math.min(log.commit, previous + entries.length);
     this.#context.send(to, {
       type: 'append',
       term,

@@ -81,12 +81,14 @@ export class ReplicatedLog<Change, Snapshot> {
    * only one that holds its removal, and then no other can win (of two voters, one of which removed itself; 4.2.2).
    */
   mayLead(storeId: StoreId): boolean {
-    return this.voters.includes(storeId) || this.entries.votersAt(this.#commit).includes(storeId);
+    if (this.voters.includes(storeId)) return true;
+    const removal = this.newestVoters;
+    const mayBeLost = removal !== undefined && removal.index > this.#commit;
+    return mayBeLost && this.entries.votersAt(removal.index - 1).includes(storeId);
   }
 
   append(entry: ControlEntry<Change>): void {
     this.entries.append(entry);
-    if (entry.type === 'voters') this.#votersByMistake = undefined;
     this.hasChanged = true;
   }
 
@@ -177,7 +179,6 @@ export class ReplicatedLog<Change, Snapshot> {
     this.#snapshot = snapshot;
     this.#recent = new RecentProposals(this.#options.recentProposalsMax, snapshot.recent);
     this.#commit = snapshot.index;
-    this.#votersByMistake = undefined;
     this.hasChanged = true;
     this.snapshotHasChanged = true;
     this.#emit({ type: 'restoreSnapshot', index: snapshot.index, snapshot: snapshot.data });

@@ -117,7 +117,7 @@ class Rescues {
   #replicasFrom(shard: ShardId, base: readonly StoreId[]): readonly StoreId[] {
     if (base.length === 0 || !this.#lacksQuorum(base)) return base;
     const left = base.filter((store) => !this.#roster.isDown(store));
-    const spares = [...this.#desired[shard]!.replicas, ...this.#eligible.newHolders].filter(
+    const spares = [...this.#desired[shard]!.replicas, ...[...this.#eligible.newHolders].sort()].filter(
       (store, i, all) => this.#eligible.newHolders.has(store) && !left.includes(store) && all.indexOf(store) === i,
     );
     return left.concat(spares.slice(0, Math.max(0, this.#minCopies - left.length)));

@@ -8,7 +8,7 @@ import { MalformedMessage } from '../shards/shard-messages.ts';
 import type { ObserverReport } from './failure-detector.ts';
 
 /** First byte of these on the control channel; the control log's begin with another. */
-export const memberMessageByte = 2;
+export const memberMessageByte = 0x80;
 
 /** What a node says about itself when it joins or starts anew. */
 export interface MemberFacts {

@@ -3,9 +3,9 @@
  * that it was decided in, so one that comes too late is void.
  */
 import type { ShardId, StoreId } from '../../core/ids.ts';
-import type { Knows } from './allocation.ts';
 import type { ClusterMap, MapChange } from './cluster-map.ts';
 import { isDown, isLive, type Standing } from './eligibility.ts';
+import type { Knows } from './owner-placement.ts';
 
 export interface PlanLimits {
   /** Shards that move to or from one store at a time, for balance or to repair; failover does not wait. */

@@ -11,10 +11,11 @@
  * with the one before it.
  */
 import type { ShardId, StoreId } from '../../core/ids.ts';
-import { type DesiredPlacement, desiredPlacement, type Knows } from './allocation.ts';
+import { type DesiredPlacement, desiredPlacement } from './allocation.ts';
 import type { Assignment, ClusterMap, LearnerChange, ShardPlacement } from './cluster-map.ts';
 import { type Eligible, eligibleStores } from './eligibility.ts';
 import { planFailover } from './failover-plan.ts';
+import type { Knows } from './owner-placement.ts';
 import { isSameSet, type PlannedStep, type PlanView, Roster } from './planned-step.ts';
 import { sealQuorum, writeQuorum } from './quorum.ts';
 import { Transit } from './transit.ts';
@@ -75,10 +76,12 @@ class Moves {
     const { assigned, active, learners } = placement;
     const desired = this.#desired[shard]!;
     const current = active.replicas;
-    if (this.#roster.liveOf(current) < sealQuorum(current.length)) return;
+    if (desired.replicas.length === 0 || this.#roster.liveOf(current) < sealQuorum(current.length)) return;
     if (desired.owner === assigned.owner && learners.length === 0 && isSameSet(desired.replicas, current)) return;
     const mustMove = !this.#eligible.owners.has(assigned.owner);
     if (mustMove && this.#moveOwner(shard, placement)) return;
+    // Copies come from the owner.
+    if (!this.#roster.isLive(assigned.owner)) return;
     if (this.#changeReplicas(shard, placement)) return;
     if (this.#appointLearners(shard, placement)) return;
     if (!mustMove && learners.length === 0) this.#moveOwner(shard, placement);
@@ -139,10 +142,7 @@ class Moves {
     const staying = learners.filter((store) => missing.includes(store));
     const added = missing.filter(
       (store) =>
-        !staying.includes(store) &&
-        (isRepair || !this.#isUncertain) &&
-        this.#roster.isLive(assigned.owner) &&
-        this.#transit.begin(store, assigned.owner),
+        !staying.includes(store) && (isRepair || !this.#isUncertain) && this.#transit.begin(store, assigned.owner),
     );
     const wanted = [...staying, ...added];
     if (isSameSet(wanted, learners)) return learners.length > 0;

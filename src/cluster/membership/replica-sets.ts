@@ -63,6 +63,7 @@ class ReplicaSets {
       (a, b) => this.#load.of(a) - this.#load.of(b) || (a < b ? -1 : 1),
     );
     for (const store of byLoad) if (this.#load.of(store) < this.#share.short) this.#fill(store);
+    if (this.#copies === 1) this.#relieve();
     return this.#sets;
   }
 
@@ -132,6 +133,18 @@ class ReplicaSets {
       this.#replace(shard, from, receiver);
       return true;
     });
+  }
+
+  /** A single copy is the owner's, so the bound of owners holds for copies. */
+  #relieve(): void {
+    for (let shard = 0; shard < this.#sets.length; shard++) {
+      const [from] = this.#sets[shard]!;
+      const to = this.#load.lowest(this.#orders[shard]!.filter((store) => this.#eligible.newHolders.has(store)));
+      if (to === undefined || this.#load.of(from!) <= this.#share.bound) continue;
+      this.#replace(shard, from!, to);
+      this.#load.add(from!, -1);
+      this.#load.add(to);
+    }
   }
 
   #replace(shard: ShardId, from: StoreId, to: StoreId): void {

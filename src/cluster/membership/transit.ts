@@ -13,7 +13,7 @@ export class Transit {
   constructor(map: ClusterMap, movesAtOnce: number) {
     this.#movesAtOnce = movesAtOnce;
     for (const { assigned, active, learners } of map.shards) {
-      if (assigned.epoch > active.epoch) this.#charge([...assigned.replicas, ...active.replicas]);
+      if (assigned.epoch > active.epoch) this.#charge([...assigned.replicas, ...active.replicas, ...learners]);
       else if (learners.length > 0) this.#charge([assigned.owner, ...learners]);
     }
   }

@@ -75,7 +75,7 @@ export class Follower {
    */
   stepBack(at: LogPlace, tail: Position, commit: Position): void {
     const asked = this.next - 1;
-    const isShort = at.position !== asked;
+    const isShort = at.position === 0;
     const lower = isShort ? tail : asked - this.#stepBack;
     if (!isShort) this.#stepBack *= 2;
     this.next = Math.max(Math.min(lower, asked - 1), Math.min(commit, asked - 1), 0) + 1;

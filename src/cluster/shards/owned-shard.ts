@@ -361,8 +361,11 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
       this.#probe(follower);
       return;
     }
+    const asked = follower.next - 1;
+    // An answer to an earlier probe.
+    if (at.position === 0 ? tail >= asked : at.position !== asked) return;
     assert(
-      follower.next > 1 && !(at.position === follower.next - 1 && at.position <= commit && this.phase === 'serving'),
+      at.position === 0 || at.position > commit || this.phase !== 'serving',
       () => `shard ${this.shard}: ${from} has another committed record at ${at.position} than its owner`,
     );
     follower.stepBack(at, tail, commit);
@@ -510,6 +513,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     for (const follower of this.#followers.values()) {
       if (follower.state === 'down' && this.#home.isUp(follower.storeId)) this.#probe(follower);
       else if (follower.state === 'filling') this.#fill(follower);
+      else if (follower.state === 'probing') this.#sendProbe(follower);
       else if (follower.state === 'streaming' && follower.commitTold < this.#committed && this.#outgoing.length === 0) {
         const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
         if (!previous) continue;

@@ -110,7 +110,6 @@ class GreenroomCluster implements ClusterUnderTest {
     };
   }
 
-  get nodesForDebug() { return this.#nodes; }
   /** The newest map that any node knows. */
   get #map(): ClusterMap | undefined {
     let newest: ClusterMap | undefined;

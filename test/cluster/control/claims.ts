@@ -27,7 +27,7 @@ export class ClaimChecker {
   readonly #entries = new Map<string, string>();
 
   /** Before the effects are carried out: the disk is as it was when they were made. */
-  check(node: SimulatedNode, effects: readonly Effect[]): void {
+  check(node: SimulatedNode, effects: readonly Effect[], voters: readonly StoreId[]): void {
     let appliedIndex = node.data.index;
     for (const effect of effects) {
       switch (effect.type) {
@@ -37,6 +37,7 @@ export class ClaimChecker {
           break;
         case 'persist':
           this.#checkMatching(effect.state);
+          this.#checkVoters(node, effect.state, voters);
           break;
         case 'becameLeader':
           this.#checkElection(node, effect.term);
@@ -115,6 +116,13 @@ export class ClaimChecker {
       this.#entries.set(key, what);
       before = entry.term;
     }
+  }
+
+  /** The voters in force are those of the newest entry that names some, whether it is committed or not. */
+  #checkVoters(node: SimulatedNode, { entries }: DurableState<string>, voters: readonly StoreId[]): void {
+    const newest = entries.findLast((entry) => entry.type === 'voters');
+    if (newest && newest.voters.join() !== voters.join())
+      this.#violated(node, `counts ${voters.join()}, its log says ${newest.voters.join()}`);
   }
 
   /** A new leader holds everything that was committed before. */

@@ -13,7 +13,6 @@ test(`${seeds} random lives of a control cluster keep every claim, and commit ag
     expect(violations, `replay with SEED=${seed} SEEDS=1`).toEqual([]);
     for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key];
   }
-  console.log(total);
   expect(total.committed).toBeGreaterThan(seeds * 50);
   expect(total.leaders).toBeGreaterThan(seeds * 4);
   expect(total.crashes).toBeGreaterThan(seeds * 5);

@@ -22,7 +22,6 @@ const options: Partial<ControlOptions> = {
   heartbeatMs: 15,
   electionMinMs: 100,
   electionMaxMs: 200,
-  appendEntriesMax: 3,
   appendsInFlightMax: 2,
   snapshotResendMs: 150,
   compactAfterEntries: 8,
@@ -87,16 +86,29 @@ class Simulation {
   #restores = 0;
   readonly #lossRatio: number;
   readonly #slowDisk: boolean;
+  readonly #appendEntriesMax: number;
+  /** Longest pause between two faults. */
+  readonly #faultEveryMs: number;
+  /** How often a node dies when it has just told its vote. */
+  readonly #diesAfterVote: number;
+  readonly #latencyMs: number;
+  /** Leaders are cut off when they have hardly begun, so that logs differ in many terms. */
+  readonly #churns: boolean;
 
   constructor(seed: number, mistake: ControlMistake | undefined) {
     this.#random = seededRandom(seed);
     this.#mistake = mistake;
     this.#lossRatio = this.#random.next() < 0.5 ? 0.02 : 0.15;
     this.#slowDisk = this.#chance(0.5);
+    this.#churns = this.#chance(0.4);
+    this.#appendEntriesMax = this.#churns ? 1 : 1 + Math.floor(this.#upTo(3));
+    this.#faultEveryMs = this.#chance(0.5) ? 60 : 200;
+    this.#diesAfterVote = this.#chance(0.5) ? 0.4 : 0;
+    this.#latencyMs = this.#chance(0.5) ? 8 : 40;
     const names = ['a', 'b', 'c', 'd', 'e'] as StoreId[];
     const founded = foundedState<string>('a' as StoreId);
-    // Half of the clusters grow from their founder, the others have been growing before.
-    const first = this.#chance(0.5) ? names.slice(0, 1) : names.slice(0, 3);
+    // Some grow from their founder, others have been growing before.
+    const first = names.slice(0, this.#churns && this.#chance(0.5) ? 4 : 1 + Math.floor(this.#upTo(4)));
     const state = { ...founded, entries: [{ ...founded.entries[0]!, voters: first } as never] };
     this.#nodes = names.map((name) => new SimulatedNode(name, first.includes(name) ? state : undefined));
   }
@@ -139,7 +151,7 @@ class Simulation {
         durable: { state: node.disk.state, snapshot: node.disk.snapshot },
         random,
         sizeOf: (change) => change.length,
-        options: { ...options, ...mistake },
+        options: { ...options, appendEntriesMax: this.#appendEntriesMax, ...mistake },
       });
     });
     this.#step(node, { type: 'learners', storeIds: this.#nodes.map(({ storeId }) => storeId) });
@@ -165,7 +177,7 @@ class Simulation {
     if (!machine || this.#claims.violations.length > 0) return;
     this.#guard(node, () => {
       const effects = machine.step(input, this.#nowMs);
-      this.#claims.check(node, effects);
+      this.#claims.check(node, effects, machine.voters);
       for (const effect of effects) this.#carryOut(node, effect);
     });
   }
@@ -183,6 +195,11 @@ class Simulation {
     switch (effect.type) {
       case 'send':
         this.#send(node.storeId, effect.to, effect.message);
+        if (this.#faulty && effect.message.type === 'voteReply' && this.#chance(this.#diesAfterVote))
+          this.#later(this.#upTo(4), () => this.#crashForAWhile(node, 4));
+        break;
+      case 'becameLeader':
+        this.#troubleNewLeader(node);
         break;
       case 'persistSnapshot':
         this.#write(node, { type: 'snapshot', snapshot: effect.snapshot });
@@ -215,7 +232,7 @@ class Simulation {
   #write(node: SimulatedNode, write: Write): void {
     node.writes.push(write);
     const { life } = node;
-    const delayMs = this.#slowDisk && this.#chance(0.1) ? this.#upTo(120) : this.#upTo(6);
+    const delayMs = this.#faulty && this.#slowDisk && this.#chance(0.1) ? this.#upTo(120) : this.#upTo(6);
     this.#later(delayMs, () => {
       if (node.life !== life) return;
       // In order: when this one is on disk, so is everything before it.
@@ -236,7 +253,8 @@ class Simulation {
     if (this.#faulty && this.#chance(this.#lossRatio)) return;
     const copies = this.#faulty && this.#chance(0.05) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      const delayMs = this.#faulty && this.#chance(0.05) ? this.#upTo(400) : this.#upTo(8);
+      const delayMs =
+        this.#faulty && this.#chance(0.05) ? this.#upTo(400) : this.#upTo(this.#faulty ? this.#latencyMs : 8);
       this.#later(delayMs, () => {
         if (this.#cut.has(`${from}→${to}`)) return;
         this.#step(this.#node(to), { type: 'message', from, message });
@@ -262,7 +280,9 @@ class Simulation {
     const node = this.#pick(this.#nodes);
     const leaders = this.#nodes.filter(({ machine }) => machine?.role === 'leader');
     const what = this.#random.next();
-    if (what < 0.2) this.#partition();
+    if (what < 0.08) this.#partition();
+    else if (what < 0.16) for (const leader of leaders) this.#isolate(leader);
+    else if (what < 0.2) this.#rush();
     else if (what < 0.3) this.#cut.add(`${node.storeId}→${this.#pick(this.#nodes).storeId}`);
     else if (what < 0.45) this.#cut.clear();
     else if (what < 0.55) this.#crashForAWhile(node);
@@ -271,12 +291,46 @@ class Simulation {
     else if (what < 0.92) for (const leader of leaders) this.#changeVoters(leader);
     else if (what < 0.96) for (const leader of leaders) this.#step(leader, { type: 'transferLeadership' });
     else this.#hint(node);
-    this.#later(this.#upTo(150), () => this.#fault());
+    this.#later(this.#upTo(this.#faultEveryMs), () => this.#fault());
   }
 
-  #partition(): void {
+  /** Just elected, nothing committed: the moment at which the rules of a term's beginning matter. */
+  #troubleNewLeader(leader: SimulatedNode): void {
+    if (!this.#faulty) return;
+    if (this.#chance(this.#churns ? 0.6 : 0.3)) this.#later(0, () => this.#changeVoters(leader));
+    if (this.#chance(this.#churns ? 0.7 : 0.3)) {
+      this.#later(this.#upTo(3 * this.#latencyMs), () => this.#isolate(leader));
+      if (this.#churns) this.#later(this.#upTo(300), () => this.#cut.clear());
+    }
+    if (this.#chance(0.15)) this.#later(this.#upTo(25), () => this.#crashForAWhile(leader));
+  }
+
+  /** A leader, alone or with a few, goes on for a while and makes a tail that others will not have. */
+  #isolate(leader: SimulatedNode): void {
+    if (!this.#faulty) return;
+    this.#partition((node) => node === leader || this.#chance(this.#churns ? 0.35 : 0.2));
+    for (let count = 0; count < 3; count++) this.#proposeNew(leader);
+    if (this.#chance(0.5)) this.#changeVoters(leader);
+    this.#later(this.#upTo(60), () => this.#proposeNew(leader));
+  }
+
+  /** Two nodes stand for election at once, and everybody believes that the leader is dead. */
+  #rush(): void {
+    for (const node of this.#nodes) {
+      const leader = node.machine?.leader;
+      if (leader !== undefined) this.#step(node, { type: 'linkDown', peer: leader });
+    }
+    for (let count = 0; count < 2; count++) this.#step(this.#pick(this.#nodes), { type: 'campaignNow' });
+  }
+
+  #proposeNew(node: SimulatedNode): void {
+    this.#proposals += 1;
+    this.#step(node, { type: 'propose', id: `p${this.#proposals}`, change: `change ${this.#proposals}` });
+  }
+
+  #partition(isLeft: (node: SimulatedNode) => boolean = () => this.#chance(0.5)): void {
     this.#cut.clear();
-    const left = this.#nodes.filter(() => this.#chance(0.5));
+    const left = this.#nodes.filter(isLeft);
     for (const a of this.#nodes) {
       for (const b of this.#nodes) {
         if (left.includes(a) !== left.includes(b)) this.#cut.add(`${a.storeId}→${b.storeId}`);
@@ -284,11 +338,11 @@ class Simulation {
     }
   }
 
-  #crashForAWhile(node: SimulatedNode): void {
-    if (!node.machine) return;
+  #crashForAWhile(node: SimulatedNode, forMs = this.#chance(0.5) ? 20 : 600): void {
+    if (!node.machine || !this.#faulty) return;
     this.#crash(node);
     const { life } = node;
-    this.#later(this.#chance(0.5) ? this.#upTo(20) : this.#upTo(600), () => {
+    this.#later(this.#upTo(forMs), () => {
       if (node.life === life && !node.machine) this.#start(node);
     });
   }
@@ -320,7 +374,6 @@ class Simulation {
     const leader = this.#nodes.find(({ machine }) => machine?.isEstablished);
     const newest = Math.max(...indexes);
     if (!leader) this.#claims.violations.push('nobody leads when the faults have stopped');
-    if (!leader) for (const { storeId, machine: m } of this.#nodes) console.log(storeId, m?.role, m?.term, m?.leader, m?.last, m?.commitIndex, m?.voters);
     if (Math.min(...indexes) < newest - 8) this.#claims.violations.push(`not everybody follows: ${indexes.join(', ')}`);
     const before = [...this.#claims.committed.entries()].filter(([, { atMs }]) => atMs > calmUntilMs - 1_000);
     if (before.length === 0) this.#claims.violations.push('nothing is committed when the faults have stopped');

@@ -1,0 +1,37 @@
+/** NATS JetStream with three replicas on this machine: an event published, acknowledged by the stream. */
+import { join } from 'node:path';
+import { measured, type Peer } from '../peer.ts';
+import { debianProgram, freePorts, npmPackages, output, Program } from '../programs.ts';
+
+export const nats: Peer = {
+  name: 'NATS JetStream, 3 replicas',
+  operation:
+    'publish of an event of 100 B to the counter’s subject, awaited until the stream acknowledges; `nats` client',
+  guarantees:
+    'on a majority of three servers’ disks caches, not fsynced (sync_interval 2 m): a power cut may lose acknowledged events',
+  comparedWith: 'persisted',
+  async run(context) {
+    const { scratch, data } = context;
+    const folder = await npmPackages(scratch, 'nats', 'nats');
+    const program = await debianProgram('nats-server', '/usr/sbin/nats-server', '/usr/bin/nats-server');
+    const ports = await freePorts(6);
+    const routes = ports
+      .slice(3)
+      .map((port) => `nats://127.0.0.1:${port}`)
+      .join(',');
+    const servers: Program[] = [];
+    try {
+      for (const n of [0, 1, 2]) {
+        const flags = ['-a', '127.0.0.1', '-p', String(ports[n]), '-n', `n${n}`, '-js', '-sd', join(data, `n${n}`)];
+        flags.push('-cluster', `nats://127.0.0.1:${ports[n + 3]}`, '-cluster_name', 'bench', '-routes', routes);
+        servers.push(new Program(program, flags));
+      }
+      for (const n of [0, 1, 2]) await servers[n]!.listening(ports[n]!);
+      const options = { folder, ports: ports.slice(0, 3) };
+      const rates = await measured(new URL('./operations.ts', import.meta.url).href, options, context);
+      return { version: await output(program, '--version'), rates };
+    } finally {
+      for (const server of servers) await server.stop();
+    }
+  },
+};

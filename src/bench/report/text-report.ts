@@ -1,0 +1,47 @@
+/** A benchmark run as people read it. */
+import type { Machine } from '../machine.ts';
+import type { Summary } from '../measure.ts';
+import type { BenchReport, ReportedFigure } from './report.ts';
+
+export function formatReport(report: BenchReport): string {
+  const lines = [...machineLines(report)];
+  if (report.limits.length > 0) {
+    lines.push('', 'limits: what disk, wire and processor do by themselves, without actors');
+    lines.push(...figureLines(report.limits));
+  }
+  for (const { benchmark, about, figures } of report.results) {
+    lines.push('', `${benchmark}: ${about}`, ...figureLines(figures));
+  }
+  return lines.join('\n');
+}
+
+function machineLines({ machine, greenroom, revision, scale, nodes, replicas }: BenchReport): string[] {
+  const version = `greenroom ${greenroom}${revision === undefined ? '' : ` (${revision})`}`;
+  const size = `${nodes} node${nodes === 1 ? '' : 's'}, replicas ${replicas}`;
+  return [
+    `${version} · node ${machine.node} · ${machineName(machine)}`,
+    `fsync of 256 B: p50 ${machine.fsyncMs.p50.toFixed(3)} ms, p99 ${machine.fsyncMs.p99.toFixed(3)} ms · ${size}${scale === 1 ? '' : ` · scale ${scale}: sizes and durations reduced`}`,
+  ];
+}
+
+export function machineName({ cores, processor, memoryGiB, system }: Machine): string {
+  return `${cores} × ${processor} · ${memoryGiB} GiB · ${system}`;
+}
+
+function figureLines(figures: readonly (Summary & Pick<ReportedFigure, 'limit' | 'shareOfLimit'>)[]): string[] {
+  const width = Math.max(0, ...figures.map(({ name }) => name.length));
+  return figures.map(({ name, unit, median, min, max, repeats, limit, shareOfLimit }) => {
+    const spread = repeats > 1 ? `${formatNumber(min)} … ${formatNumber(max)}` : '';
+    const share = shareOfLimit === undefined ? '' : `${formatShare(shareOfLimit)} of ${limit}`;
+    return `  ${name.padEnd(width)}  ${formatNumber(median).padStart(10)} ${unit.padEnd(4)}  ${spread.padEnd(22)} ${share}`.trimEnd();
+  });
+}
+
+export function formatNumber(value: number): string {
+  if (value >= 1_000) return Math.round(value).toLocaleString('en-US');
+  return value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3);
+}
+
+export function formatShare(share: number): string {
+  return share >= 0.1 ? `${Math.round(share * 100)} %` : `${(share * 100).toFixed(1)} %`;
+}
