@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Imports point to what stands further left. What shares a place does not import each other. */
 const order = [['core'], ['persistence', 'transport'], ['actors'], ['cluster'], ['http']];
 /** Puts the parts together, or drives them from outside; nothing of the above imports these. */
-const onTop = ['start-node.ts', 'index.ts', 'testing', 'bench', 'cli'];
+const onTop = ['start-node.ts', 'member-store.ts', 'index.ts', 'testing', 'bench', 'cli'];
 /** Runs in browsers, too: of the rest of the house it may know types only. */
 const client = 'client';
 
@@ -40,6 +40,7 @@ const drivers: Readonly<Record<string, string>> = {
   'client/environment.ts': 'fetch, timers and randomness of whatever it runs in',
   'cli/': 'the command line is a process: terminal, files, children',
   'bench/': 'measures real time on a real machine',
+  'member-store.ts': 'waits for a cluster to join',
   'start-node.ts': 'puts the drivers together',
   'testing/journal-suite.ts': 'runs against real stores, and waits for them',
   'testing/simulation/drain.ts': 'lets the real event loop run empty between two events of a simulated world',

@@ -19,6 +19,7 @@ import type { Envelope } from './envelope.ts';
 import { validateInput } from './input.ts';
 import { makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
+import { MemoryError } from './memory.ts';
 import { Outbox } from './outbox.ts';
 import { outcomeOfThrow } from './outcome-of-throw.ts';
 import type { PendingAppend } from './pending-append.ts';
@@ -261,6 +262,16 @@ export class Activation {
     const { definition, id, host } = this;
     this.#discardInstance();
     this.phase = 'failed';
+    const newer = unknownEventOf(error);
+    if (newer !== undefined && host.isServedElsewhere(definition.name, `!${newer}`)) {
+      // A rolling upgrade: another node knows the event, and this actor is none the worse for it.
+      this.diagnostics.warn('cannot recover here: its history has an event that only newer nodes know', {
+        event: newer,
+      });
+      this.#failQueued(new GreenroomError('UNAVAILABLE', reason, { retryAfterMs: 1_000 }));
+      if (this.pendingAppends === 0) this.#leave();
+      return;
+    }
     const standing = host.supervision.failed(definition.name, id, reason, host.clock.monotonicMs());
     this.diagnostics.error(
       standing.type === 'quarantined' ? 'quarantined: cannot recover' : 'cannot recover; backing off',
@@ -636,6 +647,12 @@ function movedRefusal(): GreenroomError {
     retryAfterMs: 100,
     reroute: 'refused',
   });
+}
+
+/** The stored event that nobody on this node knows, if that is why a recovery failed. */
+function unknownEventOf(error: unknown): string | undefined {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof MemoryError ? cause.unknownEvent : undefined;
 }
 
 function isThenable(value: unknown): value is CommandRun {

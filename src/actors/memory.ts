@@ -9,6 +9,13 @@ import type { MemoryDefinition } from './definition.ts';
 /** An event or state that does not fit the class. The message says which and why. */
 export class MemoryError extends Error {
   override readonly name = 'MemoryError';
+  /** The stored event that this class does not know, or knows in older versions only: `Name`, or `Name.version`. */
+  readonly unknownEvent: string | undefined;
+
+  constructor(message: string, unknownEvent?: string) {
+    super(message);
+    this.unknownEvent = unknownEvent;
+  }
 }
 
 /** The state before the first event. @throws MemoryError if it is not plain data; whatever `initialState` throws */
@@ -51,10 +58,14 @@ export function replayEvent(memory: MemoryDefinition, state: unknown, stored: St
   const { version } = stored;
   const event = memory.events.get(type);
   if (!event)
-    throw new MemoryError(`the event '${type}' is unknown to this class; keep its handler, or name it in 'retired'`);
+    throw new MemoryError(
+      `the event '${type}' is unknown to this class; keep its handler, or name it in 'retired'`,
+      type,
+    );
   if (version > 1 + event.upcasters.length) {
     throw new MemoryError(
       `the event '${type}' has version ${version}, and this class knows it up to ${1 + event.upcasters.length}: it was written by newer code`,
+      `${type}.${version}`,
     );
   }
   let data = stored.data;

@@ -4,76 +4,35 @@
  * commands to all others.
  */
 
-import type { ActorDefinition } from '../actors/definition.ts';
-import type { RoutedCommand } from '../actors/elsewhere.ts';
-import type { LogRefusal } from '../actors/shard-log.ts';
-import { unreachable } from '../core/assert.ts';
-import type { Clock } from '../core/clock.ts';
-import type { ShardId, StoreId } from '../core/ids.ts';
-import type { Log } from '../core/log.ts';
-import type { Random } from '../core/random.ts';
-import type { Journal } from '../persistence/journal.ts';
+import type { StoreId } from '../core/ids.ts';
 import type {
   Channel,
   HelloRefusal,
   LinkLoss,
   PeerAddress,
   PeerIdentity,
-  Transport,
   TransportHandlers,
 } from '../transport/transport.ts';
 import { ControlDriver } from './control/control-driver.ts';
-import { type AdvertisedTypes, Adverts } from './membership/adverts.ts';
-import type { Assignment, ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
+import { Inbox } from './inbox.ts';
+import type { MemberOptions } from './member-options.ts';
+import { Adverts } from './membership/adverts.ts';
+import type { ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
 import { Drains } from './membership/drains.ts';
 import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
 import { foundingMap } from './membership/founding.ts';
+import { Heartbeats } from './membership/heartbeats.ts';
 import { Joining } from './membership/joining.ts';
 import { Leading } from './membership/leading.ts';
-import { applyChange, mapFromPlain, mapToPlain } from './membership/map-changes.ts';
+import { applyChange } from './membership/map-changes.ts';
 import { mapCodec } from './membership/map-codec.ts';
-import {
-  decodeMemberMessage,
-  encodeMemberMessage,
-  type MemberFacts,
-  type MemberMessage,
-  memberMessageByte,
-} from './membership/member-messages.ts';
-import type { Mistaken } from './mistakes.ts';
-import { decodeCommandMessage } from './routing/command-messages.ts';
+import { encodeMemberMessage, type MemberMessage } from './membership/member-messages.ts';
+import { Presence } from './membership/presence.ts';
 import { CommandServer } from './routing/command-server.ts';
-import { Queries, type QueryHandler } from './routing/queries.ts';
+import { Queries } from './routing/queries.ts';
 import { Router } from './routing/router.ts';
-import type { OwnedShard } from './shards/owned-shard.ts';
-import { isShardMessage, MalformedMessage } from './shards/shard-messages.ts';
+import { MalformedMessage } from './shards/shard-messages.ts';
 import { Shards } from './shards/shards.ts';
-
-export interface MemberOptions {
-  readonly journal: Journal;
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly mistaken: Mistaken;
-  readonly definitions: readonly ActorDefinition[];
-  /** What is told to the others; asked once the transport has an address. */
-  readonly facts: () => Omit<MemberFacts, 'boot' | 'protocol'>;
-  /** A cluster of this node alone, if its disk knows none. */
-  readonly founds: boolean;
-  /** Members of the cluster that it is to join, or has lost sight of. */
-  readonly seeds: readonly PeerAddress[];
-  /** Into this node's mailboxes. */
-  readonly receive: (command: RoutedCommand) => void;
-  readonly nextCommandId: () => string;
-  readonly dropShards: (shards: ReadonlySet<ShardId>) => void;
-  readonly isQuietIn: (shards: ReadonlySet<ShardId>) => boolean;
-  /** These shards are served here from now on. */
-  readonly served: (shards: readonly OwnedShard[]) => void;
-  readonly answerQuery: QueryHandler;
-  readonly refusal: () => LogRefusal | undefined;
-  /** This node may not go on: it was removed, or its cluster refused it. */
-  readonly expelled: (reason: string) => void;
-}
 
 /** The versions of the protocol that this code speaks. */
 export const protocolVersions = { min: 1, max: 1 } as const;
@@ -83,8 +42,6 @@ const heartbeatEveryMs = failureDetectorDefaults.heartbeatMs;
 const coordinateEveryMs = 100;
 /** How long a change of the map may take to be committed before it is asked for again. */
 const proposeTimeoutMs = 5_000;
-/** How long the link to a removed member is kept, so that it learns of it. */
-const goodbyeMs = 1_000;
 
 export class ClusterMember implements TransportHandlers {
   readonly storeId: StoreId;
@@ -104,14 +61,10 @@ export class ClusterMember implements TransportHandlers {
   readonly #arrived = new Map<StoreId, PeerIdentity>();
   readonly #linked = new Map<StoreId, PeerIdentity>();
   readonly #joining: Joining;
-  /** Removed a moment ago: they are told before their links end. */
-  readonly #goodbyes = new Set<StoreId>();
-  #isExpelled = false;
+  readonly #presence: Presence;
+  readonly #heartbeats: Heartbeats;
+  readonly #inbox: Inbox;
   readonly #timers: (() => void)[] = [];
-  #isReporting = false;
-  #newerMapSeen = 0;
-  /** Shards seen lost at the last heartbeat, with the epoch. */
-  #lostShards: ReadonlyMap<ShardId, number> = new Map();
   #isClosed = false;
   #isStopping = false;
   readonly #mapListeners = new Set<() => void>();
@@ -203,7 +156,7 @@ export class ClusterMember implements TransportHandlers {
       drains: this.#drains,
       map: () => this.#map,
       isUp: (peer) => this.isUp(peer),
-      caughtUp: () => this.#caughtUpLearners(),
+      caughtUp: () => this.#heartbeats.caughtUpLearners(),
       propose: (change) => this.#propose(change),
       tell: (to, message) => this.#tell(to, message),
     });
@@ -215,6 +168,49 @@ export class ClusterMember implements TransportHandlers {
       hasArrived: (peer) => this.#arrived.has(peer),
       dialPeers: () => this.#dialPeers(),
       propose: (change) => this.#proposeSoon(change),
+      tell: (to, message) => this.#tell(to, message),
+    });
+    const facts = () => ({ ...options.facts(), boot: this.boot, protocol: protocolVersions });
+    this.#presence = new Presence({
+      self: this.storeId,
+      clock,
+      facts,
+      map: () => this.#map,
+      isClosed: () => this.#isClosed,
+      dialPeers: () => this.#dialPeers(),
+      propose: (change) => this.#propose(change),
+      tell: (to, message) => this.#tell(to, message),
+      expelled: options.expelled,
+    });
+    this.#heartbeats = new Heartbeats({
+      self: { storeId: this.storeId, boot: this.boot },
+      clock,
+      detector: this.detector,
+      adverts: this.adverts,
+      joining: this.#joining,
+      shards: this.shards,
+      control: this.#control,
+      facts,
+      map: () => this.#map,
+      send: (to, message) => void options.transport.send(to, 'control', message),
+      tell: (to, message) => this.#tell(to, message),
+      propose: (change) => this.#proposeSoon(change),
+    });
+    this.#inbox = new Inbox({
+      shards: this.shards,
+      router: this.router,
+      server: this.#server,
+      queries: this.queries,
+      control: this.#control,
+      leading: this.#leading,
+      heartbeats: this.#heartbeats,
+      adverts: this.adverts,
+      joining: this.#joining,
+      presence: this.#presence,
+      drains: this.#drains,
+      map: () => this.#map,
+      isJoined: () => this.isJoined,
+      takeMap: (map) => this.#takeMap(map),
       tell: (to, message) => this.#tell(to, message),
     });
   }
@@ -233,9 +229,9 @@ export class ClusterMember implements TransportHandlers {
       void this.#propose({ type: 'found', map });
     }
     this.#dialPeers();
-    this.#every(heartbeatEveryMs, () => this.#heartbeat());
+    this.#every(heartbeatEveryMs, () => this.#heartbeats.beat());
     this.#every(coordinateEveryMs, () => this.#leading.look());
-    this.#reportItself();
+    this.#presence.report();
   }
 
   #every(periodMs: number, task: () => void): void {
@@ -350,7 +346,7 @@ export class ClusterMember implements TransportHandlers {
     const peers = new Map<StoreId, string>(this.#joining.guests);
     for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
       if (status !== 'removed') peers.set(storeId, address);
-      else if (!this.#goodbyes.has(storeId)) peers.delete(storeId);
+      else if (!this.#presence.isSayingGoodbyeTo(storeId)) peers.delete(storeId);
       else peers.set(storeId, address);
     }
     peers.delete(this.storeId);
@@ -379,7 +375,7 @@ export class ClusterMember implements TransportHandlers {
     for (const { storeId, boot, status } of map.members.values()) {
       if (storeId === this.storeId) continue;
       if (status === 'removed') {
-        if (before && before.members.get(storeId)?.status !== 'removed') this.#sayGoodbye(storeId, map);
+        if (before && before.members.get(storeId)?.status !== 'removed') this.#presence.sayGoodbye(storeId, map);
         this.detector.forget(storeId);
         this.adverts.forget(storeId);
         this.#server.forget(storeId);
@@ -392,44 +388,9 @@ export class ClusterMember implements TransportHandlers {
     this.#dialPeers();
     const wasMember = before?.members.has(this.storeId) ?? false;
     if (self?.status === 'removed' || (!self && wasMember))
-      this.#expel('it was removed from its cluster; to take part again, start it on an empty data directory');
+      this.#presence.expel('it was removed from its cluster; to take part again, start it on an empty data directory');
     if (self?.status === 'leaving' && this.#control.isLeader) this.#control.transferLeadership();
-    this.#reportItself();
-  }
-
-  /** A member that was removed gets the map that says so. */
-  #sayGoodbye(storeId: StoreId, map: ClusterMap): void {
-    this.#goodbyes.add(storeId);
-    this.#tell(storeId, { type: 'map', map: mapToPlain(map) });
-    this.#options.clock.schedule(goodbyeMs, () => {
-      this.#goodbyes.delete(storeId);
-      if (!this.#isClosed) this.#dialPeers();
-    });
-  }
-
-  #expel(reason: string): void {
-    if (this.#isExpelled || this.#isClosed) return;
-    this.#isExpelled = true;
-    this.#options.expelled(reason);
-  }
-
-  /** Has the map know this life of this store, and where it is. */
-  #reportItself(): void {
-    const self = this.#map?.members.get(this.storeId);
-    if (!self || self.status === 'removed' || self.boot >= this.boot || this.#isReporting) return;
-    this.#isReporting = true;
-    const { node: _, ...facts } = this.#options.facts();
-    const change: MapChange = {
-      type: 'memberStarted',
-      storeId: this.storeId,
-      boot: this.boot,
-      protocol: protocolVersions,
-      ...facts,
-    };
-    this.#propose(change).finally(() => {
-      this.#isReporting = false;
-      if (!this.#isClosed) this.#options.clock.schedule(200, () => this.#reportItself());
-    });
+    this.#presence.report();
   }
 
   async #propose(change: MapChange): Promise<void> {
@@ -444,63 +405,7 @@ export class ClusterMember implements TransportHandlers {
     void this.#propose(change);
   }
 
-  #caughtUpLearners(): readonly (readonly [ShardId, readonly StoreId[]])[] {
-    const all: [ShardId, readonly StoreId[]][] = [];
-    for (const owned of this.shards.allOwned) {
-      const learners = owned.caughtUpLearners;
-      if (learners.length > 0) all.push([owned.shard, learners]);
-    }
-    return all;
-  }
-
   // ---- heartbeats and messages between members --------------------------------------------------------------
-
-  #heartbeat(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    this.detector.tick(nowMs);
-    const map = this.#map;
-    if (!map?.members.has(this.storeId)) {
-      const facts = { ...this.#options.facts(), boot: this.boot, protocol: protocolVersions };
-      for (const storeId of this.#joining.guests.keys()) this.#tell(storeId, { type: 'join', facts });
-      return;
-    }
-    const message = encodeMemberMessage({
-      type: 'heartbeat',
-      mapVersion: map.version,
-      report: this.detector.report(nowMs),
-      caughtUp: this.#caughtUpLearners(),
-      advert: this.adverts.own.advert,
-    });
-    for (const { storeId, status } of map.members.values())
-      if (storeId !== this.storeId && status !== 'removed') this.#options.transport.send(storeId, 'control', message);
-    this.#hurryElection(map, nowMs);
-    this.#reclaim(map);
-  }
-
-  /**
-   * Shards that the map gives to this life, and that it lost all the same (its promise went to an owner that never came to
-   * serve, or it gave up): it asks for a new epoch of each.
-   */
-  #reclaim(map: ClusterMap): void {
-    const lost: Assignment[] = [];
-    map.shards.forEach(({ assigned: { epoch, owner, boot, replicas } }, shard) => {
-      if (owner !== this.storeId || boot !== this.boot) return;
-      if (this.shards.owned(shard)?.epoch !== epoch) lost.push({ shard, after: epoch, owner, boot, replicas });
-    });
-    const again = lost.filter(({ shard, after }) => this.#lostShards.get(shard) === after);
-    this.#lostShards = new Map(lost.map(({ shard, after }) => [shard, after]));
-    if (again.length > 0) this.#proposeSoon({ type: 'assign', assignments: again });
-  }
-
-  /** The leader's process is known to be dead: no need to wait for the time-out. */
-  #hurryElection(map: ClusterMap, nowMs: number): void {
-    const { leader, voters } = this.#control;
-    if (!leader || leader === this.storeId || !voters.includes(this.storeId)) return;
-    const standing = this.detector.standing(leader, nowMs);
-    if (standing.type !== 'dead' || standing.why !== 'process died') return;
-    const first = voters.find((voter) => voter !== leader && map.members.get(voter)?.status === 'up');
-    if (first === this.storeId) this.#control.campaignNow();
-  }
 
   #tell(to: StoreId, message: MemberMessage): void {
     this.#options.transport.send(to, 'control', encodeMemberMessage(message));
@@ -510,86 +415,12 @@ export class ClusterMember implements TransportHandlers {
     if (this.#isClosed) return;
     this.detector.heard(from.storeId, this.#options.clock.monotonicMs());
     try {
-      if (channel === 'control') this.#receiveControl(from, bytes);
-      else if (isShardMessage(bytes)) this.shards.receive(from.storeId, bytes);
-      else this.#receiveCommand(from.storeId, bytes);
+      this.#inbox.receive(from, channel, bytes);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
       this.#options.log.error('a peer sent what cannot be read; its link is made anew', { from, error });
       this.#options.transport.reset(from.storeId);
     }
-  }
-
-  #receiveCommand(from: StoreId, bytes: Buffer): void {
-    const message = decodeCommandMessage(bytes);
-    switch (message.type) {
-      case 'open':
-        this.#server.open(from, message);
-        return;
-      case 'command':
-        this.#server.command(from, message);
-        return;
-      case 'query':
-      case 'result':
-      case 'queryFailed':
-        this.queries.received(from, message);
-        return;
-      default:
-        this.router.received(from, message);
-    }
-  }
-
-  #receiveControl(from: PeerIdentity, bytes: Buffer): void {
-    if (bytes[0] !== memberMessageByte) {
-      this.#control.receive(from.storeId, bytes);
-      return;
-    }
-    const message = decodeMemberMessage(bytes);
-    switch (message.type) {
-      case 'heartbeat':
-        this.#leading.report(from, message);
-        this.#compareMaps(from.storeId, message.mapVersion);
-        if (!this.adverts.isKnown(from.storeId, message.advert)) this.#tell(from.storeId, { type: 'advertWanted' });
-        return;
-      case 'advertWanted':
-        this.#tell(from.storeId, { type: 'advert', ...this.adverts.own });
-        return;
-      case 'advert':
-        this.adverts.learn(from.storeId, message.advert, message.types as AdvertisedTypes);
-        this.#leading.soon();
-        return;
-      case 'join':
-        this.#joining.receive(from, message.facts);
-        return;
-      case 'joinRefused':
-        if (!this.isJoined) this.#expel(message.reason);
-        return;
-      case 'mapWanted':
-        if (this.#map && this.#map.version > message.version)
-          this.#tell(from.storeId, { type: 'map', map: mapToPlain(this.#map) });
-        return;
-      case 'map': {
-        const map = mapFromPlain(message.map);
-        if (map.version > (this.#map?.version ?? 0)) this.#takeMap(map);
-        return;
-      }
-      case 'drain':
-        void this.#drains.drain(message.shards).then((shards) => this.#tell(from.storeId, { type: 'drained', shards }));
-        return;
-      case 'drained':
-        this.#leading.drained(message.shards);
-        return;
-      default:
-        unreachable(message);
-    }
-  }
-
-  /** Committed map state travels through any member: whoever lags for a heartbeat asks the one it heard of it from. */
-  #compareMaps(from: StoreId, version: number): void {
-    const own = this.#map?.version ?? 0;
-    if (version <= own) return;
-    if (this.#newerMapSeen > own) this.#tell(from, { type: 'mapWanted', version: own });
-    this.#newerMapSeen = version;
   }
 
   // ---- links ------------------------------------------------------------------------------------------------
@@ -643,14 +474,13 @@ export class ClusterMember implements TransportHandlers {
   dialFailed({ storeId }: PeerAddress, why: 'refused' | 'unreachable' | HelloRefusal): void {
     if (why === 'refused') {
       this.detector.dialRefused(storeId, this.#options.clock.monotonicMs());
-      const map = this.#map;
-      if (map) this.#hurryElection(map, this.#options.clock.monotonicMs());
+      this.#heartbeats.hurryElection();
       this.#leading.soon();
     } else if (why !== 'unreachable') {
       this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
       const isLeaving = this.#map?.members.get(this.storeId)?.status === 'leaving';
       if (why === 'outdated' && (isLeaving || !this.isJoined))
-        this.#expel('its cluster does not know this store any more');
+        this.#presence.expel('its cluster does not know this store any more');
     }
   }
 

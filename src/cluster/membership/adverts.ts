@@ -7,7 +7,7 @@ import { textHash } from '../../core/hash.ts';
 import type { StoreId } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/plain-data.ts';
 
-/** By type: the names of its commands, and of its events (`!Name`). */
+/** By type: the names of its commands, and of its events (`!Name`, and `!Name.version` from the second version on). */
 export type AdvertisedTypes = Readonly<Record<string, readonly string[]>>;
 
 export class Adverts {
@@ -19,7 +19,9 @@ export class Adverts {
     this.#self = self;
     const types: Record<string, readonly string[]> = {};
     for (const { name, commands, memory } of definitions) {
-      const events = memory ? [...memory.events.keys()].map((event) => `!${event}`) : [];
+      const events = memory
+        ? [...memory.events].flatMap(([event, { upcasters }]) => versions(event, upcasters.length))
+        : [];
       types[name] = [...commands.keys(), ...events].sort();
     }
     this.own = { advert: textHash(canonicalJson(types)).toString(36), types };
@@ -60,4 +62,8 @@ export class Adverts {
     }
     return true;
   }
+}
+
+function versions(event: string, upcasters: number): readonly string[] {
+  return [`!${event}`, ...Array.from({ length: upcasters }, (_, index) => `!${event}.${index + 2}`)];
 }

@@ -16,12 +16,12 @@ import { assert } from '../../core/assert.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
 import { encodeEpochStartBody } from '../../persistence/codec.ts';
 import type { ActorIndexEntry, Completion, Journal, ReadResult } from '../../persistence/journal.ts';
-import { type EncodedRecord, encodeRecord, type RecordDraft } from '../../persistence/record.ts';
+import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
 import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
-import { caughtUpWithin, Follower, fillBytesMax } from './follower.ts';
 import type { CheckedShard } from './read-checks.ts';
-import { placeAt, readRows } from './replicas.ts';
+import { placeAt } from './replicas.ts';
+import { type ReplicatedLog, Replication } from './replication.ts';
 import { Sealing } from './sealing.ts';
 import { encodeShardMessage, type LogPlace, type LogRow, rowPlace, type ShardMessage } from './shard-messages.ts';
 
@@ -67,7 +67,7 @@ export const uncommittedMax = 50_000;
 
 const lostError = new Error('the shard moved to another owner before the record was known to be kept');
 
-export class OwnedShard implements ShardLog, Completion, CheckedShard {
+export class OwnedShard implements ShardLog, Completion, CheckedShard, ReplicatedLog {
   readonly shard: ShardId;
   readonly epoch: Epoch;
   readonly replicas: readonly StoreId[];
@@ -77,7 +77,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
   readonly #home: OwnerHome;
   readonly #clusterId: string;
   readonly #sealing: Sealing;
-  readonly #followers = new Map<StoreId, Follower>();
+  readonly #replication: Replication;
   #position: Position = 0;
   #chain = 0;
   #time = 0;
@@ -88,9 +88,6 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
   /** By position from `#firstUncommitted` on. */
   #outcomes: AppendOutcome[] = [];
   #firstOutcome = 0;
-  /** Appended in this turn, to be sent at its end; the first one's place before it. */
-  #outgoing: EncodedRecord[] = [];
-  #outgoingAfter: LogPlace = { position: 0, epoch: 0, chain: 0 };
   readonly #scratch: Position[] = [];
 
   constructor(home: OwnerHome, clusterId: string, owned: OwnedEpoch) {
@@ -102,7 +99,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     this.peers = owned.replicas.filter((each) => each !== home.storeId);
     this.peersNeeded = writeQuorum(owned.replicas.length) - 1;
     this.#sealing = new Sealing(owned.sealed, answersNeeded(owned.sealed, home.mistaken), home.mistaken);
-    for (const peer of this.peers) this.#followers.set(peer, new Follower(peer, true, 1));
+    this.#replication = new Replication(home, this, this.peers);
     this.setLearners(owned.learners);
   }
 
@@ -182,7 +179,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     this.#time = time;
     this.#startedAt = position + 1;
     this.phase = 'starting';
-    for (const follower of this.#followers.values()) if (this.#home.isUp(follower.storeId)) this.#probe(follower);
+    this.#replication.start();
     const body = encodeEpochStartBody({
       clusterId: this.#clusterId,
       owner: this.#home.storeId,
@@ -224,13 +221,10 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     const time = Math.max(this.#time, timeMs);
     const position = this.#position + 1;
     const record = encodeRecord(draft, { position, epoch: this.epoch, time, previousChain: this.#chain });
-    if (this.#followers.size > 0) {
-      if (this.#outgoing.length === 0) {
-        const epoch = this.#home.journal.tail(this.shard).epoch;
-        this.#outgoingAfter = { position: this.#position, epoch, chain: this.#chain };
-        this.#home.flushLater(this);
-      }
-      this.#outgoing.push(record);
+    if (this.#replication.hasFollowers) {
+      const { epoch } = this.#home.journal.tail(this.shard);
+      const previous = { position: this.#position, epoch, chain: this.#chain };
+      if (this.#replication.append(record, previous)) this.#home.flushLater(this);
     }
     this.#position = position;
     this.#chain = record.head.chain;
@@ -265,9 +259,10 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
 
   hollow(positions: readonly Position[], completion: Completion): void {
     this.#home.journal.hollow(this.shard, positions, completion);
-    if (this.#followers.size === 0) return;
-    const message = encodeShardMessage({ type: 'hollow', shard: this.shard, epoch: this.epoch, positions });
-    for (const { storeId } of this.#followers.values()) this.#home.send(storeId, message);
+    if (this.#replication.hasFollowers)
+      this.#replication.sendToAll(
+        encodeShardMessage({ type: 'hollow', shard: this.shard, epoch: this.epoch, positions }),
+      );
   }
 
   get confirmsAtOnce(): boolean {
@@ -284,122 +279,40 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
 
   /** Sends what this turn appended. */
   flush(): void {
-    const rows = this.#outgoing;
-    if (rows.length === 0) return;
-    this.#outgoing = [];
-    if (this.phase === 'fenced' && !this.#home.mistaken('fenced owner goes on')) return;
-    const previous = this.#outgoingAfter;
-    const commit = this.#commitToTell;
-    let message: Buffer | undefined;
-    for (const follower of this.#followers.values()) {
-      if (follower.state !== 'streaming') {
-        this.#fill(follower);
-        continue;
-      }
-      const skipped = follower.next - previous.position - 1;
-      if (skipped >= rows.length) continue;
-      assert(
-        skipped >= 0,
-        () => `a streaming follower lacks nothing before ${previous.position}, got ${follower.next}`,
-      );
-      let bytes: Buffer;
-      if (skipped === 0) {
-        message ??= this.#encodeAppend(previous, rows, commit);
-        bytes = message;
-      } else bytes = this.#encodeAppend(rowPlace(rows[skipped - 1]!), rows.slice(skipped), commit);
-      if (!this.#home.send(follower.storeId, bytes)) {
-        this.#becomeFilling(follower);
-        continue;
-      }
-      follower.next = previous.position + rows.length + 1;
-      follower.commitTold = commit;
-    }
-  }
-
-  #encodeAppend(previous: LogPlace, rows: readonly LogRow[], commit: Position): Buffer {
-    return encodeShardMessage({ type: 'append', shard: this.shard, epoch: this.epoch, previous, commit, rows });
-  }
-
-  /** O5: nothing is told as committed before the activation. */
-  get #commitToTell(): Position {
-    return this.phase === 'serving' ? this.#committed : 0;
-  }
-
-  #probe(follower: Follower): void {
-    follower.becomeProbing(this.#position + 1);
-    this.#sendProbe(follower);
-  }
-
-  /** An append without rows: does it hold what lies before `next`? */
-  #sendProbe(follower: Follower): void {
-    for (;;) {
-      const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
-      if (previous) {
-        const commit = Math.min(this.#commitToTell, previous.position);
-        this.#home.send(follower.storeId, this.#encodeAppend(previous, [], commit));
-        return;
-      }
-      // This row is damaged here; an earlier one will do.
-      follower.next -= 1;
-    }
+    this.#replication.flush();
   }
 
   appended(from: StoreId, position: Position): void {
-    const follower = this.#followers.get(from);
-    if (!follower || !this.#hasStarted) return;
-    if (position > this.#position) return;
-    follower.acknowledge(position);
-    if (follower.state === 'probing' && position === follower.next - 1) this.#becomeFilling(follower);
-    else if (follower.state === 'filling') this.#fill(follower);
-    this.#advance();
+    if (this.#hasStarted) this.#replication.appended(from, position);
   }
 
   mismatched(from: StoreId, at: LogPlace, tail: Position, commit: Position): void {
-    const follower = this.#followers.get(from);
-    if (!follower || !this.#hasStarted) return;
-    if (follower.state !== 'probing') {
-      this.#probe(follower);
-      return;
-    }
-    const asked = follower.next - 1;
-    // An answer to an earlier probe.
-    if (at.position === 0 ? tail >= asked : at.position !== asked) return;
-    assert(
-      at.position === 0 || at.position > commit || this.phase !== 'serving',
-      () => `shard ${this.shard}: ${from} has another committed record at ${at.position} than its owner`,
-    );
-    follower.stepBack(at, tail, commit);
-    this.#sendProbe(follower);
+    if (this.#hasStarted) this.#replication.mismatched(from, at, tail, commit);
   }
 
-  #becomeFilling(follower: Follower): void {
-    follower.state = 'filling';
-    this.#fill(follower);
+  /** Learners that hold nearly everything. */
+  get caughtUpLearners(): readonly StoreId[] {
+    return this.isServing ? this.#replication.caughtUpLearners : [];
   }
 
-  /** Sends stored rows until it has what this turn began with; from then on it streams. */
-  #fill(follower: Follower): void {
-    if (!follower.canFill) return;
-    if (follower.next > this.#position - this.#outgoing.length) {
-      follower.state = 'streaming';
-      return;
-    }
-    follower.isReading = true;
-    void readRows(this.#home.journal, this.shard, follower.next, fillBytesMax).then((rows) => {
-      follower.isReading = false;
-      if (follower.state !== 'filling' || this.phase === 'fenced' || !rows || rows.length === 0) return;
-      if (rowPlace(rows[0]!).position !== follower.next) {
-        this.#fill(follower);
-        return;
-      }
-      const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
-      const last = rowPlace(rows.at(-1)!).position;
-      const commit = Math.min(this.#commitToTell, last);
-      if (!previous || !this.#home.send(follower.storeId, this.#encodeAppend(previous, rows, commit))) return;
-      follower.filled(last);
-      follower.commitTold = commit;
-      this.#fill(follower);
-    });
+  setLearners(learners: readonly StoreId[]): void {
+    this.#replication.setLearners(learners);
+  }
+
+  get tail(): Position {
+    return this.#position;
+  }
+
+  get commitToTell(): Position {
+    return this.isServing ? this.#committed : 0;
+  }
+
+  get isOver(): boolean {
+    return this.phase === 'fenced' && !this.#home.mistaken('fenced owner goes on');
+  }
+
+  acknowledged(): void {
+    this.#advance();
   }
 
   get #hasStarted(): boolean {
@@ -413,7 +326,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     const held = this.#scratch;
     held.length = 0;
     held.push(this.#durable);
-    for (const follower of this.#followers.values())
+    for (const follower of this.#replication.all)
       if (follower.counts || mistaken('commit counts learners')) held.push(follower.acknowledged);
     if (held.length > 1) held.sort((a, b) => b - a);
     const needed = this.peersNeeded + 1 - (mistaken('commit on one replica too few') && this.peersNeeded > 0 ? 1 : 0);
@@ -451,12 +364,11 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
 
   linkUp(peer: StoreId): void {
     if (this.phase === 'sealing' && this.#sealing.open.includes(peer)) this.#askPromise(peer);
-    const follower = this.#followers.get(peer);
-    if (follower && this.#hasStarted) this.#probe(follower);
+    if (this.#hasStarted) this.#replication.linkUp(peer);
   }
 
   linkDown(peer: StoreId): void {
-    this.#followers.get(peer)?.becomeDown();
+    this.#replication.linkDown(peer);
     if (this.phase === 'copying' && this.#sealing.source === peer) {
       this.phase = 'sealing';
       this.#sealing.forget(peer);
@@ -464,39 +376,9 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     }
   }
 
-  setLearners(learners: readonly StoreId[]): void {
-    for (const [storeId, { counts }] of this.#followers)
-      if (!counts && !learners.includes(storeId)) this.#followers.delete(storeId);
-    for (const storeId of learners) {
-      if (this.#followers.has(storeId) || storeId === this.#home.storeId) continue;
-      const follower = new Follower(storeId, false, 1);
-      this.#followers.set(storeId, follower);
-      if (this.#hasStarted && this.#home.isUp(storeId)) this.#probe(follower);
-    }
-  }
-
   /** Whether records were appended that are not committed. */
   get hasUncommitted(): boolean {
     return this.#outcomes.length > this.#firstOutcome;
-  }
-
-  /** Learners that hold nearly everything. */
-  get caughtUpLearners(): readonly StoreId[] {
-    if (this.phase !== 'serving') return [];
-    return [...this.#followers.values()]
-      .filter(({ counts, state, acknowledged }) => {
-        if (counts) return false;
-        if (this.#home.mistaken('learner promoted before it has caught up')) return true;
-        return state === 'streaming' && this.#position - acknowledged <= caughtUpWithin;
-      })
-      .map(({ storeId }) => storeId);
-  }
-
-  /** Replicas, this store included, that the owner hears acknowledgements of. */
-  get replicasInReach(): number {
-    let count = 1;
-    for (const { counts, state } of this.#followers.values()) if (counts && state !== 'down') count += 1;
-    return count;
   }
 
   /** Tells followers of the newest commit where no append carried it, and goes on where something got stuck. */
@@ -510,25 +392,13 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
       this.#fetch(Math.min(own, this.#sealing.best!.tail.position) + 1);
       return;
     }
-    for (const follower of this.#followers.values()) {
-      if (follower.state === 'down' && this.#home.isUp(follower.storeId)) this.#probe(follower);
-      else if (follower.state === 'filling') this.#fill(follower);
-      else if (follower.state === 'probing') this.#sendProbe(follower);
-      else if (follower.state === 'streaming' && follower.commitTold < this.#committed && this.#outgoing.length === 0) {
-        const previous = placeAt(this.#home.journal, this.shard, follower.next - 1);
-        if (!previous) continue;
-        const commit = this.#commitToTell;
-        if (this.#home.send(follower.storeId, this.#encodeAppend(previous, [], commit))) follower.commitTold = commit;
-      }
-    }
+    this.#replication.sweep();
   }
 
   /** Whether `sweep` has anything to do. */
   get wantsSweep(): boolean {
     if (this.phase === 'sealing' || this.phase === 'copying') return true;
-    for (const { state, commitTold } of this.#followers.values())
-      if (state !== 'streaming' || commitTold < this.#committed) return true;
-    return false;
+    return this.#replication.wantsSweep;
   }
 
   // ---- the end ----------------------------------------------------------------------------------------------
@@ -543,7 +413,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard {
     if (this.#home.mistaken('fenced owner goes on')) return;
     if (this.phase === 'serving') this.#home.fencing(this);
     this.phase = 'fenced';
-    this.#outgoing = [];
+    this.#replication.stop();
     const lost = this.#outcomes.slice(this.#firstOutcome);
     this.#outcomes = [];
     this.#firstOutcome = 0;
