@@ -1,13 +1,13 @@
 /** The page: keeps the parts in step with the address and the node. */
 import { actorView } from './actor-view.js';
-import { getJson } from './api.js';
 import { Browser } from './browser.js';
+import { readCluster } from './cluster.js';
 import { byId, element, setText } from './dom.js';
 import { formatUptime } from './format.js';
 import { metricTiles } from './metrics.js';
 
 const everyMs = 1_000;
-/** The list and the cluster change more slowly than the figures. */
+/** The list of actors changes more slowly than the figures and the cluster. */
 const slowEvery = 5;
 const themeKey = 'greenroom.theme';
 
@@ -78,16 +78,16 @@ function welcome(type) {
   ];
 }
 
-async function readCluster() {
-  const cluster = await getJson('/v1/cluster');
+async function showCluster() {
+  const { cluster, up } = await readCluster();
   const uptime = figures.has('process_start_time_seconds')
     ? formatUptime(Date.now() / 1_000 - figures.get('process_start_time_seconds'))
     : '–';
-  const up = cluster.members.filter(({ status }) => status === 'up').length;
   const facts = {
     node: cluster.node,
     cluster: cluster.clusterId,
     members: `${up} of ${cluster.members.length} up`,
+    leader: cluster.leader ?? 'none in reach',
     uptime,
   };
   byId('facts').replaceChildren(
@@ -96,33 +96,6 @@ async function readCluster() {
     ),
   );
   document.title = `${cluster.node} · Greenroom`;
-  const total = cluster.members.reduce((sum, { shardsOwned }) => sum + shardsOwned, 0);
-  const rows = cluster.members.map((member) =>
-    element(
-      'tr',
-      {},
-      element(
-        'th',
-        { scope: 'row' },
-        member.node,
-        member.node === cluster.leader && element('span', { class: 'tag' }, 'leader'),
-      ),
-      element('td', {}, element('span', { class: `pill ${member.status}` }, member.status)),
-      element('td', {}, `${member.shardsOwned} of ${total}`),
-      element('td', {}, element('code', {}, member.address)),
-      element(
-        'td',
-        {},
-        /^https?:/.test(member.httpAddress)
-          ? element('a', { href: member.httpAddress }, member.httpAddress)
-          : element('code', {}, member.httpAddress),
-      ),
-    ),
-  );
-  const titles = ['Node', 'Status', 'Shards', 'Cluster address', 'HTTP'].map((title) =>
-    element('th', { scope: 'col' }, title),
-  );
-  byId('members').replaceChildren(element('thead', {}, element('tr', {}, ...titles)), element('tbody', {}, ...rows));
 }
 
 async function readReadiness() {
@@ -143,19 +116,16 @@ let turn = 0;
 async function tick() {
   if (!document.hidden) {
     try {
-      await readFigures();
-      if (turn % slowEvery === 0)
-        await Promise.all([
-          readCluster(),
-          readReadiness(),
-          turn === 0 ? browser.loadTypes().then(show) : browser.load(),
-        ]);
+      await Promise.all([readFigures(), showCluster(), readReadiness()]);
+      if (turn % slowEvery === 0) await (turn === 0 ? browser.loadTypes().then(show) : browser.load());
       turn += 1;
       notice('');
     } catch (error) {
-      const pill = byId('readiness');
-      pill.className = 'pill down';
-      setText(pill, 'no answer');
+      if (!error.body) {
+        const pill = byId('readiness');
+        pill.className = 'pill down';
+        setText(pill, 'no answer');
+      }
       notice(error.body ? error.message : 'The node does not answer. This page goes on trying.');
     }
   }

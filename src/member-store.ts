@@ -104,12 +104,15 @@ async function findCluster(options: NodeOptions, others: readonly string[]): Pro
     }
     if (found) return undefined;
     if (others.length === 0 || performance.now() >= endMs)
-      throw new GreenroomError(
-        'BAD_REQUEST',
-        others.length === 0
-          ? '--join names only this node itself, and its data directory is empty: name another member, or begin a new cluster with --found'
-          : `no member of a cluster answers. ${problems.join(' ')} Start one of them first, or give --join another address`,
-      );
+      throw others.length === 0
+        ? new GreenroomError(
+            'BAD_REQUEST',
+            '--join names only this node itself, and its data directory is empty: name another member, or begin a new cluster with --found',
+          )
+        : new GreenroomError(
+            'UNAVAILABLE',
+            `no member of a cluster answered for ${joinWithinMs / 1_000} s. ${problems.join(' ')} Start one of them first, or give --join another address`,
+          );
     if (isFirst) tellWaiting(log, others, problems);
     await new Promise((resolve) => setTimeout(resolve, probeAgainMs));
   }

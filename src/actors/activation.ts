@@ -616,7 +616,10 @@ export class Activation {
   /** The node stops for good: whoever waits here hears so. */
   abandon(): void {
     this.#failQueued(new GreenroomError('UNAVAILABLE', 'this node has stopped; the command was not executed'));
-    this.turn?.envelope?.fail(new GreenroomError('OUTCOME_UNKNOWN', 'this node stopped while the command ran'));
+    // The stop, and not the command, is why there is no answer: another node may find out by the command's id.
+    this.turn?.envelope?.fail(
+      new GreenroomError('OUTCOME_UNKNOWN', 'this node stopped while the command ran', { retryAfterMs: 1_000 }),
+    );
   }
 
   // ---- time -------------------------------------------------------------------------------------------------

@@ -1,50 +1,37 @@
-/** `status`, `members`, `shards`, `drain` and `remove`: the node and the cluster it belongs to. */
+/** `status`, `members` and `shards`: how the node and the cluster it belongs to are. */
 import type { Command } from 'commander';
-import { mayDestroy } from './actor-commands.ts';
-import { checkedNode, connect, servedTypes, wantsJson, withConnection } from './connection.ts';
+import {
+  type ClusterAnswer,
+  type ClusterView,
+  clusterView,
+  copiesThere,
+  isThere,
+  type MemberAnswer,
+  type ShardAnswer,
+  underReplicated,
+} from './cluster-view.ts';
+import { connect, servedTypes, wantsJson, withConnection } from './connection.ts';
 import { CommandLineError } from './exit-codes.ts';
 import { examples } from './help.ts';
 import type { NodeApi } from './node-api.ts';
 import { printTable, statusPaint } from './table.ts';
 import { compactJson, printable, type Terminal } from './terminal.ts';
 
-interface MemberAnswer {
-  readonly node: string;
-  readonly address: string;
-  readonly httpAddress: string;
-  readonly status: string;
-  readonly shardsOwned: number;
-}
-
-interface ClusterAnswer {
-  readonly clusterId: string;
-  readonly node: string;
-  readonly leader: string;
-  readonly mapVersion: number;
-  readonly members: readonly MemberAnswer[];
-}
-
-interface ShardAnswer {
-  readonly shard: number;
-  readonly epoch: number;
-  readonly owner: string;
-  readonly replicas: readonly string[];
-  readonly learners: readonly string[];
-  readonly status: string;
-}
+/** Numbers of shards that a line names; more are counted. */
+const namedShardsMax = 8;
 
 export function addClusterCommands(program: Command, terminal: Terminal): void {
   addStatus(program, terminal);
   addMembers(program, terminal);
   addShards(program, terminal);
-  addDrain(program, terminal);
-  addRemove(program, terminal);
 }
 
 function addStatus(program: Command, terminal: Terminal): void {
   withConnection(program.command('status'))
     .summary('how the node and its cluster are')
-    .description('Show whether the node is ready, its members, its shards and what it serves.')
+    .description(
+      'Show whether the node is ready, who leads, its members, its shards and their copies, and what it serves.',
+    )
     .addHelpText(
       'after',
       examples([
@@ -54,37 +41,81 @@ function addStatus(program: Command, terminal: Terminal): void {
     )
     .action(async (_options: object, command: Command) => {
       const api = connect(command, terminal);
-      const cluster = await api.get<ClusterAnswer>('/v1/cluster');
-      const [{ shards }, types, readiness] = await Promise.all([
-        api.get<{ shards: readonly ShardAnswer[] }>('/v1/cluster/shards'),
-        servedTypes(api),
-        readinessOf(api),
-      ]);
-      const counts = countBy(shards, ({ status }) => status);
-      if (wantsJson(command)) {
-        return terminal.print(
-          compactJson({ ...readiness, ...cluster, shards: counts, types: types.map(({ name }) => name) }),
-        );
-      }
-      const { bold, green, red, dim } = terminal.out;
-      const paint = statusPaint(terminal);
-      const serving = Object.entries(counts).map(([status, count]) => `${count} ${paint(status)}`);
-      terminal.print(`node     ${bold(cluster.node)} at ${api.url}`);
-      terminal.print(
-        `ready    ${readiness.ready ? green('yes') : red(`no: ${printable(readiness.reason ?? 'unknown')}`)}`,
-      );
-      terminal.print(
-        `cluster  ${cluster.clusterId}  ${dim(`leader ${cluster.leader}, map version ${cluster.mapVersion}`)}`,
-      );
-      terminal.print(`shards   ${shards.length}: ${serving.join(', ')}`);
-      terminal.print(`types    ${types.map(({ name }) => name).join(', ') || '(none)'}`);
-      terminal.print('');
-      printMembers(cluster.members, terminal);
+      const view = await clusterView(api);
+      const [types, readiness] = await Promise.all([servedTypes(api), readinessOf(api)]);
+      const names = types.map(({ name }) => name);
+      if (wantsJson(command)) return terminal.print(compactJson(statusJson(view, readiness, names)));
+      printStatus(view, readiness, names, api.url, terminal);
     });
 }
 
+interface Readiness {
+  readonly ready: boolean;
+  readonly reason?: string | undefined;
+}
+
+function statusJson(view: ClusterView, readiness: Readiness, types: readonly string[]): object {
+  const shards = countBy(view.shards, ({ status }) => status);
+  return { ...readiness, ...view.cluster, shards, underReplicated: underReplicated(view).length, types };
+}
+
+function printStatus(
+  view: ClusterView,
+  readiness: Readiness,
+  types: readonly string[],
+  url: string,
+  terminal: Terminal,
+): void {
+  const { cluster, shards } = view;
+  const { bold, green, red, dim } = terminal.out;
+  const paint = statusPaint(terminal);
+  const counts = Object.entries(countBy(shards, ({ status }) => status));
+  const leader = cluster.leader === null ? red('no leader in reach') : `leader ${cluster.leader}`;
+  const versions = [...(cluster.protocol ? [`protocol ${cluster.protocol}`] : []), `map version ${cluster.mapVersion}`];
+  terminal.print(`node     ${bold(cluster.node)} at ${url}`);
+  terminal.print(
+    `ready    ${readiness.ready ? green('yes') : red(`no: ${printable((readiness.reason ?? 'unknown').replace(/^not ready: /, ''))}`)}`,
+  );
+  terminal.print(`cluster  ${cluster.clusterId}  ${leader}${dim(`, ${versions.join(', ')}`)}`);
+  terminal.print(`shards   ${shards.length}: ${counts.map(([status, n]) => `${n} ${paint(status)}`).join(', ')}`);
+  const stopped = shards.filter(({ status }) => status === 'stopped');
+  if (stopped.length > 0)
+    terminal.print(
+      `         ${red(`nobody serves ${numbersOf(stopped)}: the owner, or most copies, are not in reach`)}`,
+    );
+  terminal.print(`copies   ${copiesText(view, terminal)}`);
+  terminal.print(`types    ${types.join(', ') || '(none)'}`);
+  terminal.print('');
+  printMembers(cluster.members, terminal);
+}
+
+/** Whether each shard has as many copies as the cluster wants. */
+function copiesText(view: ClusterView, terminal: Terminal): string {
+  const { cluster, shards } = view;
+  const { green, yellow, dim } = terminal.out;
+  const wanted = cluster.replicas ?? 1;
+  const learning = shards.filter(({ learners }) => learners.length > 0).length;
+  const filling = learning === 0 ? '' : `, ${learning} being filled`;
+  const few = underReplicated(view);
+  if (few.length === 0) return `${green(`${wanted} of each shard`)}${filling}`;
+  const up = cluster.members.filter(isThere).length;
+  if (up < wanted && cluster.members.length < wanted && few.every((shard) => copiesThere(view, shard) === up))
+    return `${up} of each shard ${dim(`(${wanted} wanted, as soon as there are as many nodes)`)}`;
+  const counts = Object.entries(countBy(few, (shard) => String(copiesThere(view, shard))));
+  const parts = counts.map(([copies, n]) => `${n} with ${copies}`);
+  return yellow(
+    `${few.length} of ${shards.length} shards are under-replicated: ${parts.join(', ')} of ${wanted}${filling}`,
+  );
+}
+
+function numbersOf(shards: readonly ShardAnswer[]): string {
+  const named = shards.slice(0, namedShardsMax).map(({ shard }) => shard);
+  const more = shards.length - named.length;
+  return `${shards.length === 1 ? 'shard' : 'shards'} ${named.join(', ')}${more === 0 ? '' : ` and ${more} more`}`;
+}
+
 /** `/readyz` says 503 with a reason while it is not ready; that is an answer here, and not a failure. */
-async function readinessOf(api: NodeApi): Promise<{ ready: boolean; reason?: string }> {
+async function readinessOf(api: NodeApi): Promise<Readiness> {
   try {
     await api.request('GET', '/readyz');
     return { ready: true };
@@ -122,23 +153,37 @@ function printMembers(members: readonly MemberAnswer[], terminal: Terminal): voi
       { title: 'ADDRESS' },
       { title: 'HTTP' },
     ],
-    members.map((each) => [each.node, each.status, String(each.shardsOwned), each.address, each.httpAddress]),
+    members.map((each) => [each.node, shownStatus(each), String(each.shardsOwned), each.address, each.httpAddress]),
   );
+}
+
+/** A member that counts as up and does not answer this node is not yet known to be down, or this node is cut off. */
+function shownStatus({ status, reachable }: MemberAnswer): string {
+  return status === 'up' && reachable === false ? 'unreachable' : status;
 }
 
 function addShards(program: Command, terminal: Terminal): void {
   withConnection(program.command('shards'))
     .summary('list the shards, their owners and replicas')
-    .description('List every shard with its epoch, its owner and where its copies are.')
+    .description(
+      'List every shard with its epoch, its owner, its copies in step (REPLICAS) and those being filled (LEARNERS).',
+    )
+    .option('--owner <node>', 'only those that this node owns')
+    .option('--troubled', 'only those that nobody serves, or that lack copies')
     .addHelpText(
       'after',
       examples([
         ['greenroom shards', ''],
-        ["greenroom shards | awk -F'\\t' '$6 != \"active\"'", 'those that do not serve'],
+        ['greenroom shards --owner b', ''],
+        ['greenroom shards --troubled', ''],
       ]),
     )
-    .action(async (_options: object, command: Command) => {
-      const { shards } = await connect(command, terminal).get<{ shards: readonly ShardAnswer[] }>('/v1/cluster/shards');
+    .action(async (options: { owner?: string; troubled?: boolean }, command: Command) => {
+      const view = await clusterView(connect(command, terminal));
+      const lacking = new Set(underReplicated(view));
+      const shards = view.shards
+        .filter(({ owner }) => options.owner === undefined || owner === options.owner)
+        .filter((shard) => !options.troubled || shard.status !== 'active' || lacking.has(shard));
       if (wantsJson(command)) return terminal.print(compactJson({ shards }));
       printTable(
         terminal,
@@ -159,41 +204,7 @@ function addShards(program: Command, terminal: Terminal): void {
           each.status,
         ]),
       );
-    });
-}
-
-function addDrain(program: Command, terminal: Terminal): void {
-  withConnection(program.command('drain <node>'))
-    .summary('move everything off a node, then let it leave')
-    .description('Move every shard off a node; it then leaves the cluster. Nothing is lost and nothing is rejected.')
-    .addHelpText('after', examples([['greenroom drain b', '']]))
-    .action(async (name: string, _options: object, command: Command) => {
-      const node = checkedNode(name);
-      await connect(command, terminal).change('POST', `/v1/cluster/members/${encodeURIComponent(node)}/drain`);
-      if (!wantsJson(command)) terminal.note(`${node} is draining; \`greenroom members\` shows how far it is`);
-    });
-}
-
-function addRemove(program: Command, terminal: Terminal): void {
-  withConnection(program.command('remove <node>'))
-    .summary('remove a node that will not come back')
-    .description(
-      "Remove a node that will not come back; its shards' copies are made elsewhere. Asks first; scripts give --yes.",
-    )
-    .option('-y, --yes', 'do not ask')
-    .addHelpText(
-      'after',
-      examples([
-        ['greenroom remove b', ''],
-        ['greenroom remove b --yes', 'in scripts'],
-      ]),
-    )
-    .action(async (name: string, options: { yes?: boolean }, command: Command) => {
-      const node = checkedNode(name);
-      const api = connect(command, terminal);
-      if (!(await mayDestroy(terminal, options.yes, `Remove ${node} from the cluster for good?`))) return;
-      await api.change('DELETE', `/v1/cluster/members/${encodeURIComponent(node)}`);
-      if (!wantsJson(command)) terminal.note(`${node} is being removed`);
+      if (shards.length === 0) terminal.note(options.troubled ? 'every shard is served and has its copies' : 'none');
     });
 }
 

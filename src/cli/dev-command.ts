@@ -1,16 +1,14 @@
-/** `greenroom dev`: a local node in one terminal, restarted on change, with a key to kill it. */
-import { createServer } from 'node:net';
-import { join, relative, resolve } from 'node:path';
+/** `greenroom dev`: a local cluster in one terminal, restarted on change, with keys to kill its nodes. */
+import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { wholeOption } from './connection.ts';
 import { leaveDevData, prepareDevData } from './dev-data.ts';
-import { devShutdownGrace } from './dev-node.ts';
+import { type DevPlan, planNodes } from './dev-plan.ts';
 import { DevSupervisor } from './dev-supervisor.ts';
-import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
+import { exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import type { ResolvedSettings } from './layered-settings.ts';
 import { settingsOf, withSettings } from './setting-flags.ts';
-import { flagName, type NodeSettings, settings } from './settings.ts';
 import { listenForStop, samePressMs } from './stop-signals.ts';
 import { type Terminal, usesColor } from './terminal.ts';
 import { readTokensFile } from './tokens-file.ts';
@@ -20,6 +18,9 @@ export const devDataDefault = '.greenroom/dev';
 
 /** Settings that this command decides itself. */
 const ownSettings = new Set(['node', 'advertise', 'join', 'found', 'zone', 'httpAdvertise', 'shutdownGrace']);
+
+/** As many as there are keys for. */
+const nodesMax = 9;
 
 interface DevOptions {
   readonly nodes: string;
@@ -31,17 +32,22 @@ interface DevOptions {
 export function addDevCommand(program: Command, terminal: Terminal, ends: (exitCode: number) => void): void {
   const command = program
     .command('dev [actors...]')
-    .summary('run a node here and restart it on change')
+    .summary('run a cluster here and restart it on change')
     .description(
-      'Run a node in this terminal for development: it restarts when an actor file or what it imports changes, and state and messages are frozen, so that code that changes them fails at once.',
+      'Run a node, or a cluster of several, in this terminal for development: nodes restart, one after another, when an actor file or what it imports changes, and state and messages are frozen, so that code that changes them fails at once. Keys kill nodes and start them again, and a line says what callers noticed.',
     )
-    .option('--nodes <n>', 'number of nodes', '1')
+    .option(
+      '--nodes <n>',
+      `number of nodes, 1 to ${nodesMax}; the ports are --port, --http-port and those after them`,
+      '1',
+    )
     .option('--fresh', 'start with an empty data directory');
   withSettings(command, ownSettings)
     .addHelpText(
       'after',
       examples([
         ['greenroom dev actors.ts', ''],
+        ['greenroom dev actors.ts --nodes 3', 'a cluster; press 1, 2 or 3 to kill a node'],
         ['greenroom dev actors.ts --fresh', 'forget what was there'],
         ['greenroom dev actors.ts --port 0 --http-port 0', 'on free ports'],
       ]),
@@ -57,20 +63,16 @@ async function develop(
   command: Command,
   terminal: Terminal,
 ): Promise<number> {
-  if (wholeOption('--nodes', options.nodes, 1, 9) !== 1) {
-    throw wrongUsage(
-      `--nodes ${options.nodes}: not yet; this version runs single nodes, and clusters of several come with a later one`,
-    );
-  }
+  const count = wholeOption('--nodes', options.nodes, 1, nodesMax)!;
   const resolved = settingsOf(command, files, terminal);
   const { values, warnings } = resolved;
   if (values.actors.length === 0) throw wrongUsage('no actor files were given', 'name them: greenroom dev actors.ts');
   for (const warning of warnings) terminal.note(terminal.error.yellow(`warning: ${warning}`));
-  const ports = await claimPorts(values);
   const directory = resolve(terminal.cwd, options.data ?? devDataDefault);
   prepareDevData(directory, options.fresh === true);
   try {
-    return await supervise(resolved, ports, directory, terminal);
+    const plan = await planNodes(count, resolved, directory, terminal);
+    return await supervise(resolved, plan, directory, terminal);
   } finally {
     leaveDevData(directory);
   }
@@ -78,7 +80,7 @@ async function develop(
 
 async function supervise(
   resolved: ResolvedSettings,
-  ports: Ports,
+  plan: DevPlan,
   directory: string,
   terminal: Terminal,
 ): Promise<number> {
@@ -86,7 +88,7 @@ async function supervise(
   const hasKeys = process.stdin.isTTY === true && terminal.outIsTerminal;
   const supervisor = new DevSupervisor(
     {
-      nodes: [{ name: 'a', args: startArgs('a', resolved, ports, directory, terminal) }],
+      ...plan,
       dataText: shortPath(directory, terminal.cwd),
       token: values.tokensFile === undefined ? undefined : readTokensFile(values.tokensFile, terminal.cwd).tokens[0],
       env: { ...terminal.env, ...(usesColor(terminal.env, terminal.errorIsTerminal) ? { FORCE_COLOR: '1' } : {}) },
@@ -141,63 +143,4 @@ function readKeys(supervisor: DevSupervisor, stopAtOnce: (exitCode: number) => v
     process.off('exit', leave);
     leave();
   };
-}
-
-/** Decided here, and not passed on from this command's own flags. */
-const decidedHere: ReadonlySet<string> = new Set(['actors', 'data', 'port', 'httpPort', 'logFormat']);
-
-/** What this command decided, and the flags it was given; variables and the file the node reads itself. */
-function startArgs(
-  name: string,
-  { values, origins }: ResolvedSettings,
-  ports: Ports,
-  directory: string,
-  terminal: Terminal,
-): string[] {
-  const format = values.logFormat ?? (terminal.errorIsTerminal ? 'pretty' : 'json');
-  const passedOn = settings.flatMap((setting) => {
-    const { value, source } = origins.get(setting.key)!;
-    if (decidedHere.has(setting.key) || source !== flagName(setting)) return [];
-    return (Array.isArray(value) ? value : [value]).flatMap((each) => [source, String(each)]);
-  });
-  return [
-    ...['--node', name, '--data', join(directory, name), '--shutdown-grace', devShutdownGrace],
-    ...['--port', String(ports.cluster), '--http-port', String(ports.http || 'off'), '--log-format', format],
-    ...passedOn,
-    '--',
-    ...values.actors,
-  ];
-}
-
-interface Ports {
-  readonly cluster: number;
-  readonly http: number | false;
-}
-
-/** Free ports, the same over every restart. @throws CommandLineError if one that was asked for is taken */
-async function claimPorts(values: NodeSettings): Promise<Ports> {
-  const cluster = await freePort(values.host, values.port, '--port');
-  const http =
-    values.httpPort !== false && (await freePort(values.httpHost ?? values.host, values.httpPort, '--http-port'));
-  return { cluster, http };
-}
-
-function freePort(host: string, port: number, flag: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) => {
-      const inUse = error.code === 'EADDRINUSE';
-      reject(
-        new CommandLineError(
-          exitCodes.refused,
-          inUse ? `port ${port} is in use by another process` : `cannot listen on ${host}:${port}: ${error.message}`,
-          { hint: inUse ? `stop that one, or give ${flag} another port (0 picks a free one)` : undefined },
-        ),
-      );
-    });
-    probe.listen(port, host, () => {
-      const { port: found } = probe.address() as { port: number };
-      probe.close(() => resolve(found));
-    });
-  });
 }

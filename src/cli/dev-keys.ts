@@ -24,6 +24,12 @@ export function keysLine(nodes: readonly string[]): string {
   const kill =
     nodes.length === 1
       ? `press 1 to kill -9 node ${nodes[0]}, again to start it`
-      : `press 1 to ${nodes.length} to kill -9 a node, again to start it`;
+      : `press ${keyList(nodes.length)} to kill -9 that node, again to start it`;
   return `${kill}; r restarts, h shows this again, q or Ctrl-C stops`;
+}
+
+/** `1, 2 or 3` */
+function keyList(count: number): string {
+  const keys = Array.from({ length: count }, (_, i) => String(i + 1));
+  return `${keys.slice(0, -1).join(', ')} or ${keys.at(-1)}`;
 }

@@ -7,7 +7,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { exitWithParentVariable, freezeVariable, isLoadedMessage, type LoadedMessage } from './parent-channel.ts';
+import {
+  exitWithParentVariable,
+  freezeVariable,
+  isLoadedMessage,
+  type LoadedMessage,
+  probeVariable,
+} from './parent-channel.ts';
 
 /** How long an ordered stop of a node in development may take; then it is killed, which loses nothing acknowledged. */
 export const stopWithinMs = 4_000;
@@ -20,6 +26,8 @@ export interface DevNodeOptions {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** It serves the counters of dev-probe.ts. */
+  readonly isProbed?: boolean;
   /** Lines that the node writes, but the ready line. */
   readonly onLine: (line: string) => void;
   readonly onLoaded: (message: LoadedMessage) => void;
@@ -71,7 +79,12 @@ export class DevNode {
     const startedMs = performance.now();
     const child = spawn(process.execPath, [program, 'start', ...this.#options.args], {
       cwd: this.#options.cwd,
-      env: { ...this.#options.env, [freezeVariable]: '1', [exitWithParentVariable]: '1' },
+      env: {
+        ...this.#options.env,
+        [freezeVariable]: '1',
+        [exitWithParentVariable]: '1',
+        ...(this.#options.isProbed ? { [probeVariable]: '1' } : {}),
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
     });

@@ -1,13 +1,17 @@
 /**
  * `greenroom dev`, running: starts the nodes, passes their lines on, restarts them when a file changes, kills and
- * starts them on a key, and stops them. What it does to a node it does one thing after another; a change that comes
- * meanwhile is done after.
+ * starts them on a key, and stops them. What it does to its nodes it does one thing after another; a change that comes
+ * meanwhile is done after. So at most one node is down by its doing, and the others serve.
  */
 import { relative } from 'node:path';
 import { formatDuration } from '../core/duration.ts';
+import { type ClusterView, isThere, notServed, underReplicated } from './cluster-view.ts';
 import { servedTypes } from './connection.ts';
+import { experimentLine, runExperiment, settled } from './dev-experiment.ts';
 import { keyMeaning, keysLine } from './dev-keys.ts';
 import { DevNode, type Exit, type Ready, type StartOutcome } from './dev-node.ts';
+import type { DevNodePlan } from './dev-plan.ts';
+import { probeTypeName } from './dev-probe-actor.ts';
 import { curlLines, curlText } from './dev-welcome.ts';
 import { exitCodes } from './exit-codes.ts';
 import { FileWatch } from './file-watch.ts';
@@ -15,13 +19,13 @@ import { NodeApi } from './node-api.ts';
 import type { LoadedMessage } from './parent-channel.ts';
 import type { Terminal } from './terminal.ts';
 
-export interface DevNodePlan {
-  readonly name: string;
-  readonly args: readonly string[];
-}
+/** How long a rolling restart waits for the copies on a node to be in step again before it goes on with the next. */
+const inStepWithinMs = 10_000;
 
 export interface SupervisorOptions {
   readonly nodes: readonly DevNodePlan[];
+  /** The nodes know each other already, so that none of them is ready before most of them are. */
+  readonly isKnown: boolean;
   /** Where data lies, as shown. */
   readonly dataText: string;
   /** A token that may call, if the nodes want one. */
@@ -63,10 +67,16 @@ export class DevSupervisor {
     process.once('exit', () => this.killNow());
   }
 
-  /** Starts all nodes. */
+  /** Starts all nodes: of a new cluster the founder first. */
   start(): void {
     this.#enqueue(async () => {
-      for (const node of this.#nodes) await this.#startNode(node);
+      const [founder, ...others] = this.#nodes;
+      if (!this.#options.isKnown && !(await this.#startNode(founder!))) return;
+      const rest = this.#options.isKnown ? this.#nodes : others;
+      const started = await Promise.all(rest.map((node) => this.#startNode(node)));
+      if (this.#isStopping || started.includes(false)) return;
+      this.#hasServed = true;
+      await this.#welcome();
     });
   }
 
@@ -102,6 +112,7 @@ export class DevSupervisor {
       args,
       env: this.#options.env,
       cwd: this.#terminal.cwd,
+      isProbed: this.#options.nodes.length > 1,
       onLine: (line) => this.#terminal.note(`${prefix} ${line}`),
       onLoaded: (message) => {
         this.#loaded = message;
@@ -117,18 +128,32 @@ export class DevSupervisor {
     });
   }
 
-  async #startNode(node: DevNode): Promise<void> {
+  /** @returns whether it serves */
+  async #startNode(node: DevNode): Promise<boolean> {
     this.#loaded = undefined;
     const outcome = await node.start();
-    if (this.#isStopping) return;
-    if (outcome.type === 'ended') return this.#onFailedStart(node, outcome);
+    if (this.#isStopping) return false;
+    if (outcome.type === 'ended') {
+      this.#onFailedStart(node, outcome);
+      return false;
+    }
     this.#ready.set(node.name, outcome);
-    if (!this.#hasServed) {
+    return true;
+  }
+
+  async #startAgain(node: DevNode): Promise<boolean> {
+    if (!(await this.#startNode(node))) return false;
+    if (this.#hasServed) this.#say(this.#backText(node));
+    else if (this.#ready.size === this.#nodes.length) {
       this.#hasServed = true;
       await this.#welcome();
-    } else {
-      this.#say(`${node.name} back after ${formatDuration(outcome.tookMs)} (pid ${outcome.pid})`);
     }
+    return true;
+  }
+
+  #backText(node: DevNode): string {
+    const { tookMs, pid } = this.#ready.get(node.name)!;
+    return `${node.name} back after ${formatDuration(tookMs)} (pid ${pid})`;
   }
 
   #onFailedStart(node: DevNode, outcome: Extract<StartOutcome, { type: 'ended' }>): void {
@@ -138,7 +163,7 @@ export class DevSupervisor {
       return;
     }
     this.#say(
-      `${node.name} did not start (${exitText(outcome)}); waiting for a change of a file${this.#options.hasKeys ? ', or press 1' : ''}`,
+      `${node.name} did not start (${exitText(outcome)}); waiting for a change of a file${this.#options.hasKeys ? ', or press its key' : ''}`,
     );
   }
 
@@ -156,37 +181,100 @@ export class DevSupervisor {
     this.#restart(`${names} changed: restarting`);
   }
 
+  /** One node after another, each once the one before serves again; a file that does not load stops no other. */
   #restart(why: string): void {
     this.#enqueue(async () => {
       this.#say(why);
       for (const node of this.#nodes.filter((each) => !this.#killed.has(each))) {
         await node.stop();
         this.#ready.delete(node.name);
-        await this.#startNode(node);
+        if (this.#isStopping || !(await this.#startAgain(node))) return;
+        await this.#inStep(node);
       }
     });
+  }
+
+  /** Its copies count again, so that the next node can be missed. */
+  async #inStep(node: DevNode): Promise<void> {
+    if (this.#nodes.length === 1) return;
+    const wanted = this.#nodes.length - this.#killed.size;
+    const isInStep = (view: ClusterView) =>
+      view.cluster.members.filter(isThere).length >= wanted &&
+      notServed(view).length === 0 &&
+      (this.#killed.size > 0 || underReplicated(view).length === 0);
+    await settled(this.#urls(node), this.#options.token, isInStep, inStepWithinMs);
   }
 
   #toggle(node: DevNode): void {
     this.#enqueue(async () => {
       this.#killed.delete(node);
-      if (!node.isRunning) return this.#startNode(node);
-      const { pid } = node;
+      if (node.isRunning) await this.#kill(node);
+      else await this.#revive(node);
+    });
+  }
+
+  async #kill(node: DevNode): Promise<void> {
+    const { pid, name } = node;
+    const urls = this.#urls(node);
+    const left = this.#nodes.filter((each) => each !== node && each.isRunning).length;
+    const act = async () => {
       await node.kill();
       this.#killed.add(node);
-      this.#ready.delete(node.name);
-      this.#say(`${node.name} killed (pid ${pid}); the same key starts it again`);
-    });
+      this.#ready.delete(name);
+      this.#say(`${name} killed (pid ${pid}); the same key starts it again`);
+    };
+    // Of two nodes either may be the one that matters; of more, most of them are.
+    const goesOn = left * 2 > this.#nodes.length || this.#nodes.length === 2;
+    if (urls.length === 0 || !goesOn) {
+      await act();
+      if (left > 0)
+        this.#say(
+          `${left} of ${this.#nodes.length} nodes left: no majority, so nothing is served until another is back`,
+        );
+      return;
+    }
+    const isDone = (view: ClusterView) =>
+      view.cluster.leader !== null &&
+      view.cluster.members.every((member) => member.node !== name || !isThere(member)) &&
+      notServed(view).length === 0;
+    const noticed = await runExperiment({ node: name, urls, token: this.#options.token, act, isDone });
+    if (noticed && !this.#isStopping) this.#say(experimentLine(`${name} killed`, noticed));
+  }
+
+  async #revive(node: DevNode): Promise<void> {
+    const { name } = node;
+    const urls = this.#urls(node);
+    let isBack = false;
+    const act = async () => {
+      isBack = await this.#startAgain(node);
+    };
+    if (urls.length === 0) return act();
+    const isDone = (view: ClusterView) =>
+      !isBack ||
+      (view.cluster.members.some((member) => member.node === name && isThere(member)) &&
+        notServed(view).length === 0 &&
+        view.shards.every(({ learners }) => learners.length === 0));
+    const noticed = await runExperiment({ node: name, urls, token: this.#options.token, act, isDone });
+    if (noticed && isBack && !this.#isStopping) this.#say(experimentLine(`${name} started`, noticed));
+  }
+
+  /** Where HTTP is served, but by this node. */
+  #urls(besides?: DevNode): readonly string[] {
+    return [...this.#ready]
+      .filter(([name, { http }]) => name !== besides?.name && http !== 'off')
+      .map(([, { http }]) => http);
   }
 
   async #welcome(): Promise<void> {
     const { bold, cyan, dim } = this.#terminal.out;
     const print = (line: string) => this.#terminal.print(line);
     print('');
-    for (const [name, { cluster, http, pid }] of this.#ready) {
-      print(`  node ${bold(name)}     ${cyan(http)}  cluster ${cluster}  pid ${pid}`);
+    for (const { name } of this.#nodes) {
+      const ready = this.#ready.get(name);
+      if (ready === undefined) print(`  node ${bold(name)}     ${dim('is not running')}`);
+      else print(`  node ${bold(name)}     ${cyan(ready.http)}  cluster ${ready.cluster}  pid ${ready.pid}`);
     }
-    const url = [...this.#ready.values()].find(({ http }) => http !== 'off')?.http;
+    const [url] = this.#urls();
     if (url !== undefined) {
       print(`  dashboard  ${cyan(`${url}/`)}`);
       print(`  data       ${this.#options.dataText} ${dim('(--fresh starts empty)')}`);
@@ -199,7 +287,8 @@ export class DevSupervisor {
 
   async #curls(url: string): Promise<string[]> {
     const { token } = this.#options;
-    const types = await servedTypes(new NodeApi(url, token)).catch(() => []);
+    const served = await servedTypes(new NodeApi(url, token)).catch(() => []);
+    const types = served.filter(({ name }) => name !== probeTypeName);
     return curlLines(types, this.#loaded?.withoutInput ?? {}).map((line) => curlText(url, line, token !== undefined));
   }
 

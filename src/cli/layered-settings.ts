@@ -18,6 +18,7 @@ const otherVariables = [
   'GREENROOM_CA',
   'GREENROOM_FREEZE',
   'GREENROOM_EXIT_WITH_PARENT',
+  'GREENROOM_DEV_PROBE',
 ];
 
 /** Where a value comes from: a flag, a variable, the file's name, or `default`. */

@@ -66,6 +66,11 @@ export class NodeApi {
     this.#fetchFunction = fetchFunction;
   }
 
+  /** Another node, asked with the same token. */
+  at(url: string): NodeApi {
+    return new NodeApi(url.replace(/\/+$/, ''), this.#token, this.#fetchFunction);
+  }
+
   /** A question that may be asked again. @throws CommandLineError */
   async get<T>(path: string): Promise<T> {
     return (await this.#settle('GET', path)).body as T;

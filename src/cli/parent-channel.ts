@@ -7,6 +7,8 @@
 export const exitWithParentVariable = 'GREENROOM_EXIT_WITH_PARENT';
 /** Set by the supervisor: freeze state and messages, so that code that changes them fails at once. */
 export const freezeVariable = 'GREENROOM_FREEZE';
+/** Set by the supervisor: serve the counters that it calls when it kills nodes (dev-probe.ts). */
+export const probeVariable = 'GREENROOM_DEV_PROBE';
 
 /** From the node to its supervisor: the files it was made of, also when loading them failed. */
 export interface LoadedMessage {

@@ -17,6 +17,7 @@ import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
 import { addInspectCommand } from './inspect-command.ts';
 import { addJournalCommand } from './journal-command.ts';
+import { addMemberCommands } from './member-commands.ts';
 import { ConnectionLost } from './node-api.ts';
 import { addRemindersCommand } from './reminders-command.ts';
 import { addStartCommand } from './start-command.ts';
@@ -92,6 +93,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addActorCommands(program, terminal);
   addDeadLettersCommand(program, terminal);
   addClusterCommands(program, terminal);
+  addMemberCommands(program, terminal);
   addBackupCommands(program, terminal, ends);
   addCheckCommand(program, terminal, ends);
   addJournalCommand(program, terminal, ends);

@@ -16,11 +16,11 @@ import { JournalError } from '../persistence/journal.ts';
 import type { GreenroomNode } from '../start-node.ts';
 import { ActorModulesError, commandsWithoutInput, type LoadedActors, loadActorModules } from './actor-modules.ts';
 import { readCredentials } from './credential-files.ts';
-import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
+import { CommandLineError, exitCodeOf, exitCodes, wrongUsage } from './exit-codes.ts';
 import type { ResolvedSettings } from './layered-settings.ts';
-import { freezeVariable, parentGone, tellParent } from './parent-channel.ts';
+import { freezeVariable, parentGone, probeVariable, tellParent } from './parent-channel.ts';
 import { pinoLog } from './pino-log.ts';
-import type { SettingKey } from './settings.ts';
+import type { NodeSettings, SettingKey } from './settings.ts';
 import { listenForStop } from './stop-signals.ts';
 import { type Terminal, usesColor } from './terminal.ts';
 import { readTokensFile } from './tokens-file.ts';
@@ -65,7 +65,9 @@ async function loadAndTell(files: readonly string[], terminal: Terminal): Promis
   try {
     const loaded = await loadActorModules(files, terminal.cwd);
     tellParent({ type: 'loaded', files: loaded.files, withoutInput: commandsWithoutInput(loaded.actors) });
-    return loaded.actors;
+    if (terminal.env[probeVariable] !== '1') return loaded.actors;
+    const { GreenroomProbe } = await import('./dev-probe-actor.ts');
+    return [...loaded.actors, GreenroomProbe];
   } catch (error) {
     if (error instanceof ActorModulesError) tellParent({ type: 'loaded', files: error.files, withoutInput: {} });
     throw error;
@@ -108,6 +110,7 @@ function nodeOptions(
     freeze: terminal.env[freezeVariable] === '1',
     log,
   };
+  const clusterPlace = clusterSocketWarnings(values, credentials);
   const open = `HTTP listens on ${httpHost} without tokens: whoever can reach it can read, change and delete every actor; give --tokens-file, or listen on 127.0.0.1`;
   const inClear =
     tokens !== undefined && values.httpPort !== false && !isLoopback(httpHost) && credentials.tls === undefined
@@ -117,8 +120,35 @@ function nodeOptions(
       : [];
   return {
     options,
-    warnings: [...(tokens?.warnings ?? []), ...credentials.warnings, ...(isOpen ? [open] : []), ...inClear],
+    warnings: [
+      ...(tokens?.warnings ?? []),
+      ...credentials.warnings,
+      ...clusterPlace,
+      ...(isOpen ? [open] : []),
+      ...inClear,
+    ],
   };
+}
+
+/** Every address of a machine, which is none to reach it at. */
+const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]']);
+
+/** @throws CommandLineError for a node that joins and that nobody could reach */
+function clusterSocketWarnings(
+  { host, port, advertise, join }: NodeSettings,
+  { secret, tls }: ReturnType<typeof readCredentials>,
+): readonly string[] {
+  const warnings: string[] = [];
+  if (everywhere.has(host) && advertise === undefined) {
+    const problem = `--host ${host} listens everywhere, but is no address at which other nodes reach this one`;
+    if (join.length > 0) throw wrongUsage(problem, `give --advertise <host>:${port}`);
+    warnings.push(`${problem}: give --advertise <host>:${port} before others join`);
+  }
+  if (!isLoopback(host) && secret === undefined && tls?.ca === undefined)
+    warnings.push(
+      `the cluster socket listens on ${host} without a secret: whoever can reach it can join and read everything; give --secret-file, or certificates with --tls-ca`,
+    );
+  return warnings;
 }
 
 /** Starts the node, its refusals in the words of the command line. */
@@ -150,7 +180,8 @@ function startFailure(error: unknown, options: NodeOptions): unknown {
       hint: 'ports below 1024 are for privileged processes: give another one',
     });
   }
-  if (error instanceof GreenroomError) return new CommandLineError(exitCodes.refused, error.message, { cause: error });
+  if (error instanceof GreenroomError)
+    return new CommandLineError(exitCodeOf(error.code), error.message, { cause: error });
   return error;
 }
 

@@ -74,6 +74,7 @@ export function statusPaint(terminal: Terminal): Paint {
     leaving: yellow,
     stopped: red,
     down: red,
+    unreachable: red,
     quarantined: red,
   };
   return (text) => colors[text]?.(text) ?? text;

@@ -8,12 +8,16 @@
  * Two kinds of ids. One that starts with `~` costs the actor nothing: it is searched for in the log, which needs a
  * known position close by. Where the client knows none yet, or the network stack may send a request twice without
  * saying so, the id is one that the actor remembers, like a caller's own key.
+ *
+ * A command may kill the process that runs it. So attempts that ended without an answer are counted, and after two of them
+ * it is not tried on a third node (P10): the nodes' routers count the same way among themselves.
  */
 import { GreenroomError, Rejection } from '../core/errors.ts';
 import { mayHaveReachedNode, readRefusal } from './answer.ts';
+import type { EndSignal } from './closing.ts';
 import { backoffMs, type Environment, pause } from './environment.ts';
 import type { KnownPositions } from './known-positions.ts';
-import { backoffMaxMs, backoffMinMs, lastWordMs } from './limits.ts';
+import { backoffMaxMs, backoffMinMs, lastWordMs, lostAttemptsMax } from './limits.ts';
 import type { NodeAddresses } from './node-addresses.ts';
 
 export interface Command {
@@ -31,7 +35,8 @@ export interface Command {
 /** What the attempts so far have shown. */
 interface Progress {
   failures: number;
-  mayHaveBeenExecuted: boolean;
+  /** Attempts that may have been executed, and whose node gave no answer. */
+  lost: number;
   lastError: GreenroomError;
 }
 
@@ -41,7 +46,7 @@ export class CommandSender {
   readonly #positions: KnownPositions;
   readonly #token: string | undefined;
   readonly #session: string;
-  readonly #closing: AbortSignal;
+  readonly #closing: EndSignal;
   #sent = 0;
 
   constructor(
@@ -50,7 +55,7 @@ export class CommandSender {
     positions: KnownPositions,
     token: string | undefined,
     session: string,
-    closing: AbortSignal,
+    closing: EndSignal,
   ) {
     this.#environment = environment;
     this.#addresses = addresses;
@@ -66,12 +71,13 @@ export class CommandSender {
     const key = command.key ?? this.#makeKey(known !== undefined);
     const since = known ?? 0;
     const unreached = new GreenroomError('UNAVAILABLE', 'no node could be reached in time', { idempotencyKey: key });
-    const progress: Progress = { failures: 0, mayHaveBeenExecuted: false, lastError: unreached };
+    const progress: Progress = { failures: 0, lost: 0, lastError: unreached };
     while (!this.#closing.aborted) {
       const remainingMs = command.deadlineMs - this.#environment.nowMs();
       if (remainingMs <= 0) break;
       const answer = await this.#attempt(command, key, since, remainingMs, progress);
       if (answer) return answer.reply;
+      if (progress.lost >= lostAttemptsMax) break;
       progress.failures += 1;
       const waitMs = Math.max(
         progress.lastError.retryAfterMs ?? 0,
@@ -100,22 +106,22 @@ export class CommandSender {
     try {
       const response = await this.#environment.fetch(`${url}${command.path}`, {
         method: 'POST',
-        headers: this.#headers(command, key, since, remainingMs, progress.mayHaveBeenExecuted),
+        headers: this.#headers(command, key, since, remainingMs, progress.lost > 0),
         body: command.body ?? null,
         signal: abort.signal,
       });
       if (response.ok) return { reply: await this.#reply(command, response) };
       const { error, mayHaveBeenExecuted } = await readRefusal(response);
-      if (error instanceof Rejection || !isWorthRetrying(error, mayHaveBeenExecuted)) {
+      if (error instanceof Rejection || !isWorthRetrying(error)) {
         if (error instanceof GreenroomError) error.idempotencyKey ??= key;
         throw new LastWord(error);
       }
-      if (mayHaveBeenExecuted) progress.mayHaveBeenExecuted = true;
-      if (error.code === 'UNAVAILABLE') this.#addresses.leave(url);
+      if (mayHaveBeenExecuted) progress.lost += 1;
+      if (error.code !== 'OVERLOADED') this.#addresses.leave(url);
       progress.lastError = error;
     } catch (error) {
       if (error instanceof LastWord) throw error.word;
-      if (mayHaveReachedNode(error)) progress.mayHaveBeenExecuted = true;
+      if (mayHaveReachedNode(error)) progress.lost += 1;
       this.#addresses.leave(url);
       progress.lastError = new GreenroomError('UNAVAILABLE', `${url} did not answer: ${describe(error)}`, {
         cause: error,
@@ -160,10 +166,11 @@ export class CommandSender {
   }
 
   #ended(progress: Progress, key: string): GreenroomError {
-    const { lastError, mayHaveBeenExecuted } = progress;
+    const { lastError, lost } = progress;
     const why = this.#closing.aborted ? 'the client was closed' : lastError.message;
-    if (mayHaveBeenExecuted) {
-      const message = `it is not known whether the command was executed: ${why}`;
+    if (lost > 0) {
+      const again = lost >= lostAttemptsMax ? `; ${lost} attempts were lost, so it is not tried again` : '';
+      const message = `it is not known whether the command was executed: ${why}${again}`;
       return new GreenroomError('OUTCOME_UNKNOWN', message, { cause: lastError, idempotencyKey: key });
     }
     lastError.idempotencyKey ??= key;
@@ -180,9 +187,13 @@ class LastWord {
   }
 }
 
-/** A quarantined actor waits for an operator: that is no matter of seconds, so its error is passed on. */
-function isWorthRetrying(error: GreenroomError, mayHaveBeenExecuted: boolean): boolean {
-  return mayHaveBeenExecuted || error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED';
+/**
+ * A quarantined actor waits for an operator: that is no matter of seconds, so its error is passed on. So is an
+ * `OUTCOME_UNKNOWN`, unless the node says when to come again: without that, the nodes have tried what they may.
+ */
+function isWorthRetrying({ code, retryAfterMs }: GreenroomError): boolean {
+  if (code === 'OUTCOME_UNKNOWN') return retryAfterMs !== undefined;
+  return code === 'UNAVAILABLE' || code === 'OVERLOADED';
 }
 
 function describe(error: unknown): string {

@@ -7,7 +7,8 @@
  * ```
  *
  * One client is one sender: its commands to one actor arrive in the order they were called (P6). It retries by itself,
- * with the same command id, until the call's time ends; so a call sees a failover as a pause.
+ * with the same command id, until the call's time ends; so a call sees a failover as a pause. A command under which two
+ * connections were lost is not sent a third time: it may be what kills the nodes that run it.
  */
 import type { Actor, ActorRef, ActorType, Client, EventOf, Immutable, StateOf } from '../actors/actor.ts';
 import { type Duration, durationMs } from '../core/duration.ts';
@@ -16,6 +17,7 @@ import { parseActorId, parseActorTypeName, parseCommandId } from '../core/ids.ts
 import { findNotPlain } from '../core/plain-data.ts';
 import { randomName } from '../core/random.ts';
 import { ActorLines } from './actor-line.ts';
+import { Closing, eitherEnds } from './closing.ts';
 import { CommandSender } from './command-sender.ts';
 import { type Environment, realEnvironment } from './environment.ts';
 import { type ActorEvent, eventFeed } from './event-feed.ts';
@@ -104,7 +106,7 @@ export class HttpClient implements RemoteClient {
   readonly #lines: ActorLines;
   readonly #sender: CommandSender;
   readonly #reader: Reader;
-  readonly #closing = new AbortController();
+  readonly #closing = new Closing();
 
   constructor(urls: readonly string[], options: ConnectOptions, environment: Environment) {
     this.#environment = environment;
@@ -112,17 +114,10 @@ export class HttpClient implements RemoteClient {
     this.#token = options.token;
     this.#timeoutMs = parseTimeout(options.timeout, timeoutDefaultMs);
     this.#lines = new ActorLines(environment);
-    this.#reader = new Reader(environment, this.#addresses, options.token, this.#closing.signal);
+    this.#reader = new Reader(environment, this.#addresses, options.token, this.#closing);
     const session = randomName({ next: environment.random }, 16);
     const positions = new KnownPositions(rememberedPositionsMax);
-    this.#sender = new CommandSender(
-      environment,
-      this.#addresses,
-      positions,
-      options.token,
-      session,
-      this.#closing.signal,
-    );
+    this.#sender = new CommandSender(environment, this.#addresses, positions, options.token, session, this.#closing);
   }
 
   actor<A extends Actor>(type: ActorType<A> | string, id: string, options: CallOptions = {}): ActorRef<A> {
@@ -163,20 +158,19 @@ export class HttpClient implements RemoteClient {
     id: string,
     options: EventOptions = {},
   ): AsyncIterable<ActorEventOf<A>> {
-    const { signal } = this.#closing;
     return eventFeed({
       environment: this.#environment,
       addresses: this.#addresses,
       token: this.#token,
       path: `${pathOf(type, id)}/-/events`,
       after: options.after ?? 0,
-      signal: options.signal ? AbortSignal.any([signal, options.signal]) : signal,
+      signal: options.signal ? eitherEnds(this.#closing, options.signal) : this.#closing,
     }) as AsyncIterable<unknown> as AsyncIterable<ActorEventOf<A>>;
   }
 
   close(): void {
     this.#lines.close(new GreenroomError('UNAVAILABLE', 'the client is closed'));
-    this.#closing.abort();
+    this.#closing.end();
   }
 }
 

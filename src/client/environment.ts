@@ -1,4 +1,5 @@
 /** What a client needs of the world, as arguments: the same code runs in browsers, on servers and under virtual time. */
+import type { EndSignal } from './closing.ts';
 
 export interface Environment {
   readonly fetch: typeof fetch;
@@ -27,7 +28,7 @@ export function realEnvironment(fetchFunction: typeof fetch | undefined): Enviro
 }
 
 /** Resolves after `delayMs`, or at once when `signal` aborts. */
-export function pause(environment: Environment, delayMs: number, signal: AbortSignal): Promise<void> {
+export function pause(environment: Environment, delayMs: number, signal: EndSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const end = () => {

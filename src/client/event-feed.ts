@@ -5,6 +5,7 @@
  */
 import { GreenroomError } from '../core/errors.ts';
 import { errorOf, parseProblem, readRefusal } from './answer.ts';
+import type { EndSignal } from './closing.ts';
 import { backoffMs, type Environment, pause } from './environment.ts';
 import { backoffMaxMs, backoffMinMs, silentStreamMs } from './limits.ts';
 import type { NodeAddresses } from './node-addresses.ts';
@@ -27,7 +28,7 @@ export interface EventFeedOptions {
   readonly token: string | undefined;
   readonly path: string;
   readonly after: number;
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 /** Ends when `signal` aborts. @throws GreenroomError that trying again does not help against */

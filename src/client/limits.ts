@@ -6,6 +6,8 @@ export const queuedPerActorMax = 10_000;
 export const queuedPerClientMax = 100_000;
 /** Actors whose positions are remembered; the one used longest ago is forgotten first, and costs its next retry a longer search. */
 export const rememberedPositionsMax = 10_000;
+/** Attempts of one command that ended without an answer. Beyond: `OUTCOME_UNKNOWN`, as it may be what kills its nodes. */
+export const lostAttemptsMax = 2;
 /** How long a call waits when it does not say. */
 export const timeoutDefaultMs = 30_000;
 /** The longest wait a node accepts. Beyond: `BAD_REQUEST`. */

@@ -1,6 +1,7 @@
 /** Reads that change nothing: asked again, of the next node, until they are answered or their time ends. */
 import { GreenroomError } from '../core/errors.ts';
 import { readRefusal } from './answer.ts';
+import type { EndSignal } from './closing.ts';
 import { backoffMs, type Environment, pause } from './environment.ts';
 import { backoffMaxMs, backoffMinMs } from './limits.ts';
 import type { NodeAddresses } from './node-addresses.ts';
@@ -9,9 +10,9 @@ export class Reader {
   readonly #environment: Environment;
   readonly #addresses: NodeAddresses;
   readonly #token: string | undefined;
-  readonly #closing: AbortSignal;
+  readonly #closing: EndSignal;
 
-  constructor(environment: Environment, addresses: NodeAddresses, token: string | undefined, closing: AbortSignal) {
+  constructor(environment: Environment, addresses: NodeAddresses, token: string | undefined, closing: EndSignal) {
     this.#environment = environment;
     this.#addresses = addresses;
     this.#token = token;

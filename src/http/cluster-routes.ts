@@ -1,5 +1,5 @@
 /** `/v1/cluster`, and what probes ask. */
-import type { Gateway, Readiness } from '../cluster/gateway.ts';
+import type { ClusterInfo, Gateway, Readiness } from '../cluster/gateway.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { parseNodeName } from '../core/ids.ts';
 import type { Exchange } from './exchange.ts';
@@ -53,7 +53,18 @@ export class ClusterRoutes {
       this.#readiness = undefined;
     });
     const readiness = await this.#readiness;
+    const minority = minorityText(this.#gateway.cluster());
+    if (minority !== undefined) throw new GreenroomError('UNAVAILABLE', `not ready: ${minority}`);
     if (!readiness.ready) throw new GreenroomError('UNAVAILABLE', `not ready: ${readiness.reason}`);
     exchange.json(200, { status: 'ready' });
   }
+}
+
+/** Why a node that is cut off from most of its cluster is not ready; undefined if it is not. */
+function minorityText({ node, leader, members }: ClusterInfo): string | undefined {
+  if (leader !== null) return undefined;
+  const missing = members.filter((member) => (member as { reachable?: boolean }).reachable === false);
+  if ((members.length - missing.length) * 2 > members.length || missing.length === 0) return undefined;
+  const names = missing.map((member) => member.node).join(', ');
+  return `${node} is cut off from most of its cluster: of ${members.length} members it does not reach ${names}, so it serves nothing until they are back`;
 }

@@ -67,10 +67,11 @@ export class Exchange {
     this.#takeKey(error);
     const problem = problemOf(known ? error : problemOfDefect(this.mayHaveActed), this.idempotencyKey);
     const all = [...headers];
-    if (problem.status === 429 || problem.status === 503) {
-      const afterMs = (error instanceof GreenroomError ? error.retryAfterMs : undefined) ?? retryAfterDefaultMs;
-      all.push('Retry-After', String(Math.max(1, Math.ceil(afterMs / 1_000))));
-    }
+    const isNotNow = problem.status === 429 || problem.status === 503;
+    const afterMs =
+      (error instanceof GreenroomError ? error.retryAfterMs : undefined) ??
+      (isNotNow ? retryAfterDefaultMs : undefined);
+    if (afterMs !== undefined) all.push('Retry-After', String(Math.max(1, Math.ceil(afterMs / 1_000))));
     if (problem.status === 401) all.push('WWW-Authenticate', 'Bearer realm="greenroom"');
     this.#write(problem.status, 'application/problem+json', JSON.stringify(problem), all);
   }

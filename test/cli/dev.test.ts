@@ -193,7 +193,7 @@ describe('keys', () => {
 
   test('are explained', () => {
     expect(keysLine(['a'])).toContain('press 1 to kill -9 node a');
-    expect(keysLine(['a', 'b', 'c'])).toContain('press 1 to 3');
+    expect(keysLine(['a', 'b', 'c'])).toContain('press 1, 2 or 3 to kill -9 that node');
   });
 });
 

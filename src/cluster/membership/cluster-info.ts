@@ -1,44 +1,85 @@
-/** The map in the words of the public interface: names instead of stores. */
+/**
+ * The map in the words of the public interface: names instead of stores. The map says what was decided; a node that is cut
+ * off from the others goes on holding its last one. So what is told here also says whom this node reaches, and a shard
+ * counts as served only if this node could have it serve.
+ */
 import type { NodeName, StoreId } from '../../core/ids.ts';
 import type { ClusterInfo, MemberInfo, ShardInfo } from '../gateway.ts';
 import type { ClusterMember } from '../member.ts';
+import type { ClusterMap, ShardPlacement } from './cluster-map.ts';
+import { writeQuorum } from './quorum.ts';
 
-export function clusterInfo(member: ClusterMember, node: NodeName): ClusterInfo {
+export interface MemberReport extends MemberInfo {
+  /** This node talks with it, or is it. */
+  readonly reachable: boolean;
+}
+
+export interface ClusterReport extends ClusterInfo {
+  readonly members: readonly MemberReport[];
+  /** Copies wanted of each shard's log. */
+  readonly replicas: number;
+  /** The protocol version that all members speak. */
+  readonly protocol: number;
+}
+
+export function clusterInfo(member: ClusterMember, node: NodeName): ClusterReport {
   const { map, leader } = member;
   const owned = new Map<StoreId, number>();
   for (const { assigned, active } of map?.shards ?? [])
     if (assigned.epoch === active.epoch) owned.set(assigned.owner, (owned.get(assigned.owner) ?? 0) + 1);
-  const members: MemberInfo[] = [];
+  const members: MemberReport[] = [];
   for (const { storeId, node: name, address, httpAddress, status, downSinceMs } of map?.members.values() ?? []) {
     if (status === 'removed') continue;
     const shown = status === 'leaving' && downSinceMs > 0 ? 'down' : status;
-    members.push({ node: name, address, httpAddress, status: shown, shardsOwned: owned.get(storeId) ?? 0 });
+    const shardsOwned = owned.get(storeId) ?? 0;
+    members.push({ node: name, address, httpAddress, status: shown, reachable: reaches(member, storeId), shardsOwned });
   }
   members.sort((a, b) => (a.node < b.node ? -1 : 1));
   return {
     clusterId: map?.clusterId ?? '',
     node,
-    leader: leader === undefined ? null : (map?.members.get(leader)?.node ?? null),
+    // Who hears nothing may believe in its last leader for ever.
+    leader: leader !== undefined && reaches(member, leader) ? (map?.members.get(leader)?.node ?? null) : null,
     mapVersion: map?.version ?? 0,
     members,
+    replicas: map?.replicas ?? 0,
+    protocol: map?.protocol ?? 0,
   };
 }
 
 export function shardInfos(member: ClusterMember, hasFailed: boolean): readonly ShardInfo[] {
   const { map } = member;
   const nameOf = (store: StoreId) => map?.members.get(store)?.node ?? (store as string as NodeName);
-  return (map?.shards ?? []).map(({ assigned, active, learners }, shard) => {
-    const owner = map!.members.get(assigned.owner);
-    const isThere = owner !== undefined && owner.downSinceMs === 0 && owner.status !== 'removed';
-    const isServed = active.epoch === assigned.epoch && active.epoch > 0 && isThere && owner.boot === assigned.boot;
-    const isBroken = hasFailed && assigned.owner === member.storeId;
+  return (map?.shards ?? []).map((placement, shard) => {
+    const { assigned, active, learners } = placement;
     return {
       shard,
       epoch: assigned.epoch,
       owner: nameOf(assigned.owner),
       replicas: (active.replicas.length > 0 ? active.replicas : assigned.replicas).map(nameOf),
       learners: learners.map(nameOf),
-      status: isBroken || !isThere ? 'stopped' : isServed ? 'active' : 'starting',
+      status: statusOf(member, map!, placement, hasFailed),
     };
   });
+}
+
+function statusOf(
+  member: ClusterMember,
+  map: ClusterMap,
+  { assigned, active }: ShardPlacement,
+  hasFailed: boolean,
+): ShardInfo['status'] {
+  const owner = map.members.get(assigned.owner);
+  if (owner === undefined || owner.downSinceMs > 0 || owner.status === 'removed') return 'stopped';
+  if (!reaches(member, assigned.owner)) return 'stopped';
+  if (assigned.owner === member.storeId) {
+    const copies = active.replicas.filter((store) => reaches(member, store)).length;
+    if (hasFailed || (active.epoch > 0 && copies < writeQuorum(active.replicas.length))) return 'stopped';
+  }
+  const isServed = active.epoch === assigned.epoch && active.epoch > 0 && owner.boot === assigned.boot;
+  return isServed ? 'active' : 'starting';
+}
+
+function reaches(member: ClusterMember, store: StoreId): boolean {
+  return store === member.storeId || member.isUp(store);
 }

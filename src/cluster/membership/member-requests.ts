@@ -46,7 +46,12 @@ function named(member: ClusterMember, node: string): Member {
   const names = [...(member.map?.members.values() ?? [])].filter(({ status }) => status !== 'removed');
   throw new GreenroomError(
     'NOT_FOUND',
-    `there is no member '${node}'; there is ${names.map(({ node: name }) => name).join(', ') || 'none'}`,
+    `there is no member '${node}'; there is ${
+      names
+        .map(({ node: name }) => name)
+        .sort()
+        .join(', ') || 'none'
+    }`,
   );
 }
 
