@@ -78,6 +78,11 @@ test('an interval keeps its beat: the tick after a time is the first one after i
   );
 });
 
+test('a clock that was set back between a tick and its end does not bring the tick back', () => {
+  const daily = ticksOf({ cron: '0 9 * * *' }, at('2026-05-01T00:00:00Z'));
+  expect(iso(nextTick(daily, at('2026-05-01T08:00:00Z')))).toBe('2026-05-02T09:00:00.000Z');
+});
+
 test('only a reminder that skips leaves out a tick, and only one that is late', () => {
   const reminder = ticksOf({ every: '1m', missed: 'skip' }, 0);
   expect(isSkipped(reminder, 60_000)).toBe(false);

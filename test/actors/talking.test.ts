@@ -17,6 +17,10 @@ class Sender extends eventSourced({
     this.persist('Sent', { to: input.to });
     for (const word of input.words) this.tell(this.actor(Receiver, input.to)).hear(word);
   }
+  sendBoth(word: string) {
+    this.tell(this.actor(Closed, 'c')).hear(word);
+    this.tell(this.actor(Receiver, 'r')).hear(word);
+  }
   remindAndSend(input: { to: string }) {
     this.remind('later', { after: '1m' }).send({ to: input.to, words: ['reminded'] });
     this.tell(this.actor(Receiver, input.to)).hear('at once');
@@ -31,6 +35,15 @@ class Receiver extends durableState({ initialState: () => [] as readonly string[
   }
   all() {
     return this.state;
+  }
+}
+
+class Closed extends durableState({ initialState: () => 0 }) {
+  override onActivate() {
+    if (state.refuse) throw new Error('closed');
+  }
+  hear(_word: string) {
+    this.save(this.state + 1);
   }
 }
 
@@ -70,7 +83,7 @@ class Sleeper extends Actor {
   }
 }
 
-const actors = [Sender, Receiver, Brief, Sleeper];
+const actors = [Sender, Receiver, Closed, Brief, Sleeper];
 let node: TestNode | undefined;
 afterEach(async () => {
   state.refuse = false;
@@ -159,6 +172,48 @@ test('a refusal that its receiver recorded and its sender never heard of is a de
   expect(found).toMatchObject([{ input: '!no', reason: { code: 'DEAF' } }]);
   expect(state.runs).toBe(1);
   held.node.host.close();
+});
+
+test('a tell that became a dead letter is not sent again, although one before it still waits', async () => {
+  node = await startTestNode({ actors });
+  state.refuse = true;
+  await node.actor(Sender, 's').sendBoth('!word');
+  await node.advance('1s');
+  expect(await letters()).toHaveLength(1);
+  await node.crash();
+  await node.advance('1m');
+  expect(await letters()).toHaveLength(1);
+  state.refuse = false;
+  await node.gateway.resume('Closed', 'c' as ActorId);
+  await node.advance('1m');
+  expect(await node.state(Closed, 'c')).toBe(1);
+  expect(state.runs).toBe(1);
+});
+
+test('deleting an actor takes its unsent tells with it', async () => {
+  node = await startTestNode({ actors });
+  state.refuse = true;
+  await node.actor(Sender, 's').send({ to: 'elsewhere', words: [] });
+  await node.actor(Sender, 's').sendBoth('word');
+  await node.advance('1s');
+  await node.gateway.delete('Sender', 's' as ActorId);
+  await node.crash();
+  state.refuse = false;
+  await node.gateway.resume('Closed', 'c' as ActorId);
+  await node.advance('1m');
+  expect(await node.state(Closed, 'c')).toBeUndefined();
+});
+
+test('more unsent tells than an outbox holds are refused as OVERLOADED, and nothing of the command is kept', async () => {
+  node = await startTestNode({ actors });
+  state.refuse = true;
+  const sender = node.actor(Sender, 's');
+  for (let i = 0; i < 990; i++) await sender.sendBoth('!word');
+  await node.advance('1s');
+  const before = await node.state(Sender, 's');
+  const words = Array.from({ length: 50 }, (_, i) => `word ${i}`);
+  await expect(sender.send({ to: 'r', words })).rejects.toMatchObject({ code: 'OVERLOADED' });
+  expect(await node.state(Sender, 's')).toEqual(before);
 });
 
 test('a tell to a type that is gone is a dead letter', async () => {
