@@ -1,0 +1,26 @@
+/** What chaos talks to: a list that keeps every token it was given, in the order in which it was given them. */
+import { eventSourced } from 'greenroom';
+
+export class Ledger extends eventSourced({
+  initialState: () => ({ tokens: [] as readonly string[] }),
+  events: { Added: (state, event: { token: string }) => ({ tokens: [...state.tokens, event.token] }) },
+  snapshotEvery: 25,
+  passivateAfter: '2s',
+}) {
+  add(token: string) {
+    this.persist('Added', { token });
+    return this.state.tokens.length;
+  }
+  addTwo(token: string) {
+    this.persist('Added', { token: `${token}/1` });
+    this.persist('Added', { token: `${token}/2` });
+    return this.state.tokens.length;
+  }
+  list() {
+    return this.state.tokens;
+  }
+  /** Kills the process that runs it. */
+  explode() {
+    process.exit(137);
+  }
+}

@@ -1,0 +1,158 @@
+/** What is done to a cluster, one fault at a time; each heals before the next. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pause } from './chaos-clients.ts';
+import type { ChaosCluster } from './chaos-cluster.ts';
+
+export interface ChaosFault {
+  readonly name: string;
+  readonly what: string;
+  /** Needs root and nftables. */
+  readonly cuts?: boolean;
+  run(cluster: ChaosCluster): Promise<void>;
+}
+
+const pick = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)]!;
+
+async function follower(cluster: ChaosCluster): Promise<string> {
+  const leader = await cluster.leader(cluster.running[0]!);
+  return pick(cluster.running.filter((name) => name !== leader));
+}
+
+async function killAndRestart(cluster: ChaosCluster, names: readonly string[], downMs: number): Promise<void> {
+  await Promise.all(names.map((name) => cluster.kill(name)));
+  await pause(downMs);
+  await Promise.all(names.map((name) => cluster.start(name)));
+}
+
+async function whileCut(cluster: ChaosCluster, pairs: readonly (readonly [string, string])[], forMs: number) {
+  for (const [from, to] of pairs) cluster.cut(from, to);
+  await pause(forMs);
+  cluster.heal();
+}
+
+export const chaosFaults: readonly ChaosFault[] = [
+  {
+    name: 'kill-owner',
+    what: 'kill -9 of a node that does not lead',
+    run: async (cluster) => killAndRestart(cluster, [await follower(cluster)], 4_000),
+  },
+  {
+    name: 'kill-leader',
+    what: 'kill -9 of the leader of the control log',
+    run: async (cluster) => killAndRestart(cluster, [(await cluster.leader(cluster.running[0]!))!], 4_000),
+  },
+  {
+    name: 'kill-all',
+    what: 'kill -9 of every node at once',
+    run: (cluster) => killAndRestart(cluster, cluster.running, 500),
+  },
+  {
+    name: 'stop-short',
+    what: 'SIGSTOP of a node for one second',
+    async run(cluster) {
+      const name = pick(cluster.running);
+      cluster.signal(name, 'SIGSTOP');
+      await pause(1_000);
+      cluster.signal(name, 'SIGCONT');
+    },
+  },
+  {
+    name: 'stop-long',
+    what: 'SIGSTOP of a node for ten seconds',
+    async run(cluster) {
+      const name = pick(cluster.running);
+      cluster.signal(name, 'SIGSTOP');
+      await pause(10_000);
+      cluster.signal(name, 'SIGCONT');
+    },
+  },
+  {
+    name: 'rolling-restart',
+    what: 'SIGTERM and start of one node after the other',
+    async run(cluster) {
+      for (const name of cluster.names) {
+        await cluster.stop(name);
+        await cluster.start(name);
+        await cluster.untilWhole(1);
+      }
+    },
+  },
+  {
+    name: 'wipe',
+    what: 'kill -9 of a node, its disk is gone, it joins anew under its name',
+    async run(cluster) {
+      const name = pick(cluster.running);
+      await cluster.kill(name);
+      cluster.wipe(name);
+      await pause(3_000);
+      await cluster.start(name);
+    },
+  },
+  {
+    name: 'corrupt',
+    what: 'bits of a dead node’s files are flipped; if it refuses to start, its disk is replaced',
+    async run(cluster) {
+      const name = pick(cluster.running);
+      await cluster.kill(name);
+      const folder = join(cluster.data(name), 'db');
+      for (const file of readdirSync(folder).filter((each) => /\.(ldb|log|wal)$/.test(each))) {
+        const bytes = readFileSync(join(folder, file));
+        if (bytes.length === 0) continue;
+        for (let count = 0; count < 3; count++) {
+          const at = Math.floor(Math.random() * bytes.length);
+          bytes[at] = bytes[at]! ^ (1 << Math.floor(Math.random() * 8));
+        }
+        writeFileSync(join(folder, file), bytes);
+      }
+      try {
+        await cluster.start(name);
+      } catch {
+        cluster.wipe(name);
+        await cluster.start(name);
+      }
+    },
+  },
+  {
+    name: 'isolate',
+    what: 'a node is cut off from all others, both ways, for eight seconds',
+    cuts: true,
+    async run(cluster) {
+      const name = pick(cluster.running);
+      const others = cluster.running.filter((each) => each !== name);
+      await whileCut(
+        cluster,
+        others.flatMap((other) => [[name, other] as const, [other, name] as const]),
+        8_000,
+      );
+    },
+  },
+  {
+    name: 'one-way',
+    what: 'nothing that one node sends to another arrives, for eight seconds',
+    cuts: true,
+    async run(cluster) {
+      const from = pick(cluster.running);
+      await whileCut(cluster, [[from, pick(cluster.running.filter((each) => each !== from))]], 8_000);
+    },
+  },
+  {
+    name: 'join-drain',
+    what: 'another node joins, gets its share, is drained and leaves',
+    async run(cluster) {
+      await cluster.start('h');
+      await cluster.untilWhole(3);
+      const through = cluster.running.find((name) => name !== 'h')!;
+      const response = await fetch(`${cluster.url(through)}/v1/cluster/members/h/drain`, { method: 'POST' });
+      if (!response.ok) throw new Error(`the drain was refused: ${await response.text()}`);
+      for (let waited = 0; waited < 120_000; waited += 200) {
+        const shards = await cluster.shards(through);
+        if (shards.every(({ replicas, learners }) => !replicas.includes('h') && !learners.includes('h'))) break;
+        await pause(200);
+      }
+      await pause(2_000);
+      if (cluster.running.includes('h')) await cluster.kill('h');
+      cluster.forget('h');
+    },
+  },
+];
