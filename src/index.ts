@@ -22,13 +22,20 @@ export {
   type InputOf,
   type NotPlainData,
   type OneInputOnly,
+  type OwnCommands,
+  type OwnTimers,
+  PersistentActor,
   type PersistentActorOptions,
   type Plain,
   type PlainArray,
   type StandardSchema,
   type StateOf,
   type Tell,
+  type TimerOptions,
 } from './actors/actor.ts';
+export { type BroadcastOptions, type BroadcastTargets, broadcast } from './actors/broadcast.ts';
+export type { MissedPolicy, When } from './actors/reminder-schedule.ts';
+export type { ReminderInfo } from './actors/reminders.ts';
 export type {
   ActorStatus,
   ActorSummary,
@@ -36,6 +43,7 @@ export type {
   ClusterInfo,
   CommandAnswer,
   CommandRequest,
+  DeadLetter,
   Gateway,
   Inspection,
   MemberInfo,

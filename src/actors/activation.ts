@@ -14,27 +14,32 @@ import type { Log } from '../core/log.ts';
 import { findNotPlain } from '../core/plain-data.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import type { ActorHost } from './actor-host.ts';
+import { ActorTimers } from './actor-timers.ts';
+import { refusalOf } from './dead-letters.ts';
 import type { ActorDefinition } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import { validateInput } from './input.ts';
-import { makeBound } from './instance-binding.ts';
+import { type CommandRun, isThenable, makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
 import { MemoryError } from './memory.ts';
-import { Outbox } from './outbox.ts';
-import { outcomeOfThrow } from './outcome-of-throw.ts';
+import { Outbox, type RefusedTell } from './outbox.ts';
+import { isForLater, outcomeOfThrow } from './outcome-of-throw.ts';
 import type { PendingAppend } from './pending-append.ts';
 import {
   appendAcknowledgement,
+  appendDeadLetters,
   appendDeletion,
   appendSnapshot,
   appendTurn,
   isSnapshotDue,
   isSnapshotDueBeforeSleep,
+  keepInMemory,
 } from './recording.ts';
 import { emptyMemory, type RecoveredMemory, Recovery } from './recovery.ts';
 import { answerFromRecord } from './replayed-answer.ts';
 import { retireHistory } from './retirement.ts';
 import type { ShardLog } from './shard-log.ts';
+import { afterFailure, runWake } from './tick.ts';
 import { Binding, Turn } from './turn.ts';
 
 type Phase =
@@ -48,10 +53,6 @@ type Phase =
   /** Could not be recovered; leaves memory when nothing of it is in flight. */
   | 'failed'
   | 'gone';
-
-interface CommandRun {
-  then(resolve: (reply: unknown) => void, reject: (error: unknown) => void): void;
-}
 
 export class Activation {
   readonly host: ActorHost;
@@ -69,6 +70,11 @@ export class Activation {
   lastPending: PendingAppend | undefined = undefined;
   pendingAppends = 0;
   outbox: Outbox | undefined = undefined;
+  /** Tells to be given up between two turns; they are in the outbox until then. */
+  refusedTells: RefusedTell[] | undefined = undefined;
+  /** What its newest record says about when to wake it. */
+  recordedWakeAt = 0;
+  cancelWatch: (() => void) | undefined = undefined;
 
   /** The idle list's links and time (idle-list.ts). */
   newer: Activation | undefined = undefined;
@@ -84,6 +90,7 @@ export class Activation {
   #wantsToPassivate = false;
   #diagnostics: Log | undefined = undefined;
   #whenGone: (() => void)[] | undefined = undefined;
+  #timers: ActorTimers | undefined = undefined;
 
   constructor(host: ActorHost, definition: ActorDefinition, id: ActorId, actorHash: number, log: ShardLog | undefined) {
     this.host = host;
@@ -136,7 +143,8 @@ export class Activation {
       this.turn === undefined &&
       this.#mailbox === undefined &&
       this.pendingAppends === 0 &&
-      this.outboxLength === 0
+      this.outboxLength === 0 &&
+      this.#timers?.keepsAwake !== true
     );
   }
 
@@ -154,6 +162,7 @@ export class Activation {
       if (!this.#recover(isOver)) return this.phase === 'recovering';
     }
     while (this.phase === 'ready' && this.turn === undefined) {
+      if (this.refusedTells) appendDeadLetters(this);
       if (this.log && isSnapshotDue(this)) appendSnapshot(this);
       const mailbox = this.#mailbox;
       if (!mailbox) break;
@@ -184,11 +193,13 @@ export class Activation {
       return true;
     }
     try {
+      const entry = log.actor(definition.name, this.id);
+      this.recordedWakeAt = entry?.wakeAt ?? 0;
       this.#recovery ??= new Recovery({
         memory: definition.memory,
         id: this.id,
         log,
-        newest: log.actor(definition.name, this.id)?.newestPosition ?? 0,
+        newest: entry?.newestPosition ?? 0,
         freeze: this.host.freezes,
       });
       if (!this.#recovery.step(isOver)) return false;
@@ -303,9 +314,7 @@ export class Activation {
     const { host } = this;
     if (envelope.answered) return;
     if (host.nowMs > envelope.deadlineMs) {
-      envelope.fail(
-        new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed'),
-      );
+      envelope.fail(tooLate());
       return;
     }
     if (!this.#hasWoken) {
@@ -324,11 +333,15 @@ export class Activation {
         return;
       }
     }
-    if (envelope.kind === 'delete') {
-      this.#runDeletion(turn, envelope);
-      return;
-    }
-    let input = envelope.input;
+    if (envelope.kind === 'delete') this.runDeletion(turn, envelope);
+    else if (envelope.kind === 'wake') runWake(this, turn, envelope);
+    else this.runCommand(turn, envelope, envelope.input);
+  }
+
+  /** Runs a command, or what a wake makes of itself. */
+  runCommand(turn: Turn, envelope: Envelope, given: unknown): void {
+    const { host } = this;
+    let input = given;
     if (envelope.command.schema) {
       const checked = validateInput(envelope.command.schema, input, this.definition.name, envelope.command.name);
       if ('error' in checked) {
@@ -374,30 +387,35 @@ export class Activation {
     this.host.noLongerBusy(this);
   }
 
-  #finish(turn: Turn, reply: unknown): void {
+  #finish(turn: Turn, answered: unknown): void {
     const envelope = turn.envelope!;
+    // Nobody waits for what a reminder's command answers.
+    const reply = turn.tick ? undefined : answered;
     const wrong = reply !== this.state && reply !== undefined ? findNotPlain(reply) : undefined;
     if (wrong) {
       this.#fail(turn, new TypeError(`the reply${wrong.path} ${wrong.problem}`));
       return;
     }
-    if (!turn.hasRecorded && !turn.askCommitted && !envelope.delivery) {
-      this.answer(envelope, reply);
-      return;
+    if (!turn.hasRecorded && !turn.askCommitted && !envelope.delivery && !turn.tick) this.answer(envelope, reply);
+    else {
+      const failure = this.log ? appendTurn(this, turn, reply) : keepInMemory(this, turn, reply);
+      if (failure) {
+        this.#fail(turn, failure);
+        return;
+      }
     }
-    const failure = this.log ? appendTurn(this, turn, reply) : this.#withoutLog(turn, reply);
-    if (failure) this.#fail(turn, failure);
+    for (const timer of turn.timers ?? []) this.timersOf().start(timer);
   }
 
-  /** An actor in memory only: its tells leave at once, and there is nothing to wait for. */
-  #withoutLog(turn: Turn, reply: unknown): undefined {
-    if (turn.tells) {
-      this.memory.lastTellNumber = turn.tells.at(-1)!.number;
-      this.intoOutbox(turn.tells);
-      this.host.sendTells(this, turn.tells);
-    }
-    if (turn.envelope!.delivery) this.memory.marks.advance(turn.envelope!.delivery);
-    this.answer(turn.envelope!, reply);
+  timersOf(): ActorTimers {
+    this.#timers ??= new ActorTimers(this);
+    return this.#timers;
+  }
+
+  /** Its newest record, just appended, says when to wake it. */
+  wakesAt(wakeAt: number): void {
+    this.recordedWakeAt = wakeAt;
+    this.host.waker.recorded(this);
   }
 
   /** Undoes a turn and says why. Anything but a rejection and a refused input discards the instance. */
@@ -407,24 +425,20 @@ export class Activation {
     const envelope = turn.envelope!;
     const answer = outcomeOfThrow(this, turn, error);
     if (answer instanceof GreenroomError && answer.code !== 'INVALID_INPUT') this.#discardInstance();
-    if (envelope.delivery && this.log && !answerIsForLater(answer)) {
+    turn.forgetRecorded();
+    if (envelope.delivery && this.log && !isForLater(answer)) {
       // A refused tell is done with: the refusal is recorded, so that the tells after it are let in.
-      turn.events = undefined;
-      turn.tells = undefined;
+      turn.refusal = refusalOf(answer);
       this.host.refusedDelivery(this, envelope, answer);
+      if (!appendTurn(this, turn, undefined)) return;
+    } else if (turn.tick) {
+      turn.tick = afterFailure(turn, turn.tick, answer);
       if (!appendTurn(this, turn, undefined)) return;
     }
     this.#answerError(envelope, answer);
   }
 
-  #runDeletion(turn: Turn, envelope: Envelope): void {
-    if (this.sequenceNumber === this.memory.deletedThrough) {
-      this.#answerError(
-        envelope,
-        new GreenroomError('UNKNOWN_ACTOR', `${this.definition.name}/${this.id} has no events`),
-      );
-      return;
-    }
+  runDeletion(turn: Turn, envelope: Envelope): void {
     const failure = appendDeletion(this, turn);
     if (failure) this.#answerError(envelope, failure);
     else this.#discardInstance();
@@ -554,6 +568,8 @@ export class Activation {
   }
 
   #leave(): void {
+    this.#timers?.cancelAll();
+    this.cancelWatch?.();
     this.#discardInstance();
     this.turn = undefined;
     const mailbox = this.#mailbox;
@@ -579,10 +595,13 @@ export class Activation {
   moveAway(): void {
     if (this.phase === 'gone') return;
     if (this.phase === 'recovering') this.host.recoveryAbandoned();
+    this.#timers?.cancelAll();
+    this.cancelWatch?.();
     const { turn } = this;
     this.turn = undefined;
     this.#discardInstance();
     this.outbox = undefined;
+    this.refusedTells = undefined;
     this.phase = 'gone';
     this.host.left(this);
     turn?.envelope?.fail(
@@ -614,11 +633,7 @@ export class Activation {
     }
     if (!this.#mailbox) return;
     for (const envelope of this.#mailbox) {
-      if (nowMs > envelope.deadlineMs) {
-        envelope.fail(
-          new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed'),
-        );
-      }
+      if (nowMs > envelope.deadlineMs) envelope.fail(tooLate());
     }
   }
 
@@ -655,11 +670,6 @@ function unknownEventOf(error: unknown): string | undefined {
   return cause instanceof MemoryError ? cause.unknownEvent : undefined;
 }
 
-function isThenable(value: unknown): value is CommandRun {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
-/** An answer that says "not now": a tell stays in its sender's outbox. */
-function answerIsForLater(answer: GreenroomError | Rejection): boolean {
-  return answer instanceof GreenroomError && answer.retryable;
+function tooLate(): GreenroomError {
+  return new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed');
 }

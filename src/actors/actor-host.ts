@@ -18,6 +18,7 @@ import type { ActorClass } from './actor.ts';
 import { type AskTarget, askChain, askChainMax, closesCycle, closesRemoteCycle } from './ask-cycle.ts';
 import { PromiseCaller, TurnCaller } from './callers.ts';
 import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
+import { deadLetterDefinition } from './dead-letters.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, checkFields } from './definition.ts';
 import type { Elsewhere, RoutedCommand } from './elsewhere.ts';
 import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts';
@@ -39,6 +40,7 @@ import type { ShardLog } from './shard-log.ts';
 import { Supervision } from './supervision.ts';
 import { sendTells } from './tell-sender.ts';
 import type { Turn } from './turn.ts';
+import { Waker } from './waker.ts';
 
 export interface ActorHostOptions {
   readonly definitions: readonly ActorDefinition[];
@@ -74,6 +76,7 @@ export interface OutsideCommand {
 
 const askTimeoutMs = 30_000;
 const deletion: CommandDefinition = { name: 'delete', run: () => undefined, schema: undefined };
+const waking: CommandDefinition = { name: 'wake', run: () => undefined, schema: undefined };
 
 export class ActorHost implements RefTarget {
   readonly clock: Clock;
@@ -81,6 +84,7 @@ export class ActorHost implements RefTarget {
   readonly freezes: boolean;
   readonly supervision: Supervision;
   readonly metrics: HostMetrics = newHostMetrics();
+  readonly waker: Waker;
   /** Commands in mailboxes. */
   queued = 0;
 
@@ -113,7 +117,16 @@ export class ActorHost implements RefTarget {
     this.supervision = new Supervision(options.random);
     this.#ids = new CommandIds(options.random);
     this.#queue = new RunQueue(options.clock);
-    for (const definition of options.definitions) {
+    const { shardCount, shardLog, clock } = options;
+    this.waker = new Waker({
+      shardCount,
+      shardLog,
+      clock,
+      diagnostics: options.log,
+      isActive: ({ type, id }) => this.#types.get(type)?.activations.has(id) === true,
+      wake: ({ type, id }, caller) => this.#wake(type, id, caller),
+    });
+    for (const definition of [...options.definitions, deadLetterDefinition()]) {
       if (this.#types.has(definition.name)) {
         throw new GreenroomError(
           'BAD_REQUEST',
@@ -128,16 +141,19 @@ export class ActorHost implements RefTarget {
 
   start(): void {
     this.#scheduleSweep();
+    this.waker.start();
   }
 
   /** Refuses new commands from outside; what runs goes on. */
   stopAdmitting(reason: string): void {
     this.#stopReason = reason;
+    this.waker.stop();
   }
 
   /** Stops looking at time, and runs nothing more. */
   close(): void {
     this.#isClosed = true;
+    this.waker.stop();
     this.#queue.close();
     for (const { activations } of this.#types.values())
       for (const activation of activations.values()) activation.abandon();
@@ -164,7 +180,7 @@ export class ActorHost implements RefTarget {
 
   /** Nothing runs, waits or is in flight. */
   get isQuiet(): boolean {
-    if (this.queued > 0 || this.#busy.size > 0 || !this.#queue.isEmpty) return false;
+    if (this.queued > 0 || this.#busy.size > 0 || !this.#queue.isEmpty || this.waker.isBusy) return false;
     for (const home of this.#types.values()) {
       for (const activation of home.activations.values()) if (activation.pendingAppends > 0) return false;
     }
@@ -340,7 +356,8 @@ export class ActorHost implements RefTarget {
   /** A command whose shard moved away before it had an outcome. False if there is nobody to take it. */
   rerouted(envelope: Envelope, { definition, id, actorHash: hash }: Activation, reroute: Reroute): boolean {
     const { elsewhere } = this.#options;
-    if (!elsewhere || this.#isClosed) return false;
+    // Whoever owns the shard now finds in its index whom to wake.
+    if (!elsewhere || this.#isClosed || envelope.kind === 'wake') return false;
     const { kind, command, input, caller, deadlineMs, commandId, since, delivery, chain, order } = envelope;
     elsewhere.send({
       type: definition.name,
@@ -404,6 +421,25 @@ export class ActorHost implements RefTarget {
     } catch (error) {
       this.#refuse(envelope, error);
     }
+  }
+
+  /** Wakes an actor, if it sleeps, and lets it do what is due. */
+  #wake(type: string, id: ActorId, caller: Caller): void {
+    const deadlineMs = this.clock.monotonicMs() + askTimeoutMs;
+    const envelope = new Envelope(waking, undefined, caller, deadlineMs, '', 0, -1, undefined, 'wake');
+    try {
+      this.#deliver(this.home(type), id, envelope);
+    } catch (error) {
+      this.#refuse(envelope, error);
+    }
+  }
+
+  /** A timer of an actor in memory. */
+  timerStruck(activation: Activation, command: string, input: unknown): void {
+    if (this.#isClosed || activation.phase === 'gone' || activation.phase === 'failed') return;
+    const { commandTimeoutMs, commands } = activation.definition;
+    const deadlineMs = this.clock.monotonicMs() + commandTimeoutMs;
+    this.#enqueue(activation, new Envelope(commands.get(command)!, this.frozen(input), nobody, deadlineMs));
   }
 
   /** An ask from inside a command: a child of its turn. */
@@ -591,6 +627,7 @@ export class ActorHost implements RefTarget {
     this.#busy.delete(activation);
     this.#active -= 1;
     this.metrics.passivations += 1;
+    this.waker.left(activation);
   }
 
   /** A failed recovery gives its place to the next one. */

@@ -9,6 +9,8 @@
 import type { Duration } from '../core/duration.ts';
 import type { Log } from '../core/log.ts';
 import { currentBinding, type InstanceBinding } from './instance-binding.ts';
+import type { When } from './reminder-schedule.ts';
+import type { ReminderInfo } from './reminders.ts';
 
 type Fn = (...args: never[]) => unknown;
 type Scalar = string | number | boolean | null | undefined;
@@ -88,6 +90,11 @@ export abstract class Actor {
   declare protected readonly actor: <A extends Actor>(type: ActorType<A>, id: string) => ActorRef<A>;
   /** `this.tell(ref).command(input)`: sends without waiting; it leaves together with the command's record, or not at all. */
   declare protected readonly tell: <R extends object>(ref: R) => Tell<R>;
+  /**
+   * `this.after('10s').command(input)`: a command to itself after a while, if it is still in memory then; with
+   * `keepAwake` it stays there. Answers a function that cancels it. What has to happen for sure is a reminder.
+   */
+  declare protected readonly after: (delay: Duration, options?: TimerOptions) => OwnTimers<this>;
   readonly #binding: InstanceBinding;
 
   constructor() {
@@ -104,11 +111,31 @@ export abstract class Actor {
   }
 }
 
+/** How a timer in memory is kept. */
+export interface TimerOptions {
+  /** The actor does not leave memory before the timer has struck. Default false: leaving cancels it. */
+  readonly keepAwake?: boolean;
+}
+
+/** What actors that persist have beside their memory: reminders. */
+export abstract class PersistentActor extends Actor {
+  /**
+   * `this.remind('unpaid', { after: '30m' }).cancel('not paid')`: a command to itself at a time, recorded with the
+   * command's events. It wakes the actor, survives everything, and has exactly one effect per tick. One of the same
+   * name is replaced.
+   */
+  declare protected readonly remind: (name: string, when: When) => OwnCommands<this>;
+  /** Ends a reminder; nothing happens if there is none of this name. */
+  declare protected readonly forget: (name: string) => void;
+  /** The reminders that are set, with those of this command. */
+  declare protected readonly reminders: () => readonly ReminderInfo[];
+}
+
 /** Carries a class's types to {@link StateOf} and {@link EventsOf}; there is nothing there at run time. */
 declare const types: unique symbol;
 
 /** An actor whose history is its events. Made by {@link eventSourced}. */
-export abstract class EventSourcedActor<State, Events> extends Actor {
+export abstract class EventSourcedActor<State, Events> extends PersistentActor {
   declare readonly [types]: { readonly state: State; readonly events: Events };
   /** The fold of all events so far, those of this command included. */
   declare protected readonly state: Immutable<State>;
@@ -117,7 +144,7 @@ export abstract class EventSourcedActor<State, Events> extends Actor {
 }
 
 /** An actor that keeps its latest state. Made by {@link durableState}. */
-export abstract class DurableStateActor<State> extends Actor {
+export abstract class DurableStateActor<State> extends PersistentActor {
   declare readonly [types]: { readonly state: State };
   /** The state last saved. */
   declare protected readonly state: Immutable<State>;
@@ -170,6 +197,28 @@ defineOnPrototype(Actor.prototype, {
       return bindingOf(this).tell(ref);
     },
   },
+  after: {
+    value(this: Actor, delay: Duration, options?: TimerOptions) {
+      return bindingOf(this).after(delay, options?.keepAwake === true);
+    },
+  },
+});
+defineOnPrototype(PersistentActor.prototype, {
+  remind: {
+    value(this: Actor, name: string, when: When) {
+      return bindingOf(this).remind(name, when);
+    },
+  },
+  forget: {
+    value(this: Actor, name: string) {
+      bindingOf(this).forget(name);
+    },
+  },
+  reminders: {
+    value(this: Actor) {
+      return bindingOf(this).reminders();
+    },
+  },
 });
 defineOnPrototype(EventSourcedActor.prototype, {
   state: {
@@ -196,9 +245,16 @@ defineOnPrototype(DurableStateActor.prototype, {
   },
 });
 
+/** For Greenroom's own actors: tells an actor by its names. */
+export function tellFrom(actor: Actor, type: string, id: string, command: string, input: unknown): void {
+  bindingOf(actor).tellTo(type, id, command, input);
+}
+
 /** Names on the base classes: never commands, and a class that redefines one (hooks excepted) is refused. */
 export const baseMembers: ReadonlySet<string> = new Set(
-  [Actor, EventSourcedActor, DurableStateActor].flatMap((base) => Object.getOwnPropertyNames(base.prototype)),
+  [Actor, PersistentActor, EventSourcedActor, DurableStateActor].flatMap((base) =>
+    Object.getOwnPropertyNames(base.prototype),
+  ),
 );
 
 // ---- heads ----------------------------------------------------------------------------------------------------
@@ -219,6 +275,8 @@ export interface PersistentActorOptions extends ActorOptions {
   readonly snapshotEvery?: number;
   /** Raise it when the shape of the state changes: snapshots of another version are skipped. Default 1. */
   readonly snapshotVersion?: number;
+  /** The actor is deleted when no command was recorded for this long. Default: never. */
+  readonly expire?: Duration;
 }
 
 export interface EventSourcedModel<State, Events, Next = Immutable<State>> extends PersistentActorOptions {
@@ -320,6 +378,16 @@ type Command<F> = F extends (...args: infer P) => infer R
 export type ActorRef<A> = {
   readonly [K in keyof A as K extends Reserved | symbol | number ? never : A[K] extends Fn ? K : never]: Command<A[K]>;
 };
+
+/** An actor's own commands, sent later. (Not by name of the kind of member: inside a class that could not be resolved.) */
+export type OwnCommands<A> = { readonly [K in keyof A]: Later<A[K], void> };
+/** The same, each answering what cancels it. */
+export type OwnTimers<A> = { readonly [K in keyof A]: Later<A[K], () => void> };
+type Later<F, R> = F extends (...args: infer P) => unknown
+  ? P extends readonly [unknown?]
+    ? (...input: P) => R
+    : OneInputOnly
+  : never;
 
 /** A ref whose commands are sent without waiting for an answer. */
 export type Tell<R> = {

@@ -13,7 +13,7 @@
 import { textHash } from '../core/hash.ts';
 import type { ActorId, ActorTypeName, Position, SequenceNumber, ShardId } from '../core/ids.ts';
 import { canonicalJson } from '../core/plain-data.ts';
-import type { ActorIndexEntry, Journal, ListedActor, ReadResult } from '../persistence/journal.ts';
+import type { ActorIndexEntry, Journal, ListedActor, ListedWake, ReadResult } from '../persistence/journal.ts';
 import type { ActorDefinition, MemoryDefinition } from './definition.ts';
 import { HistoryError } from './history.ts';
 import { Recovery } from './recovery.ts';
@@ -226,6 +226,10 @@ class StoredShardLog implements ShardLog {
 
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
     return this.#journal.actor(this.shard, type, id);
+  }
+
+  wakes(): Promise<readonly ListedWake[]> {
+    return Promise.resolve([]);
   }
 
   hollow(): void {

@@ -8,6 +8,9 @@ import { type Random, randomName } from '../core/random.ts';
 /** Assigned ids start with this; callers' own may not. */
 export const assignedIdPrefix = '~';
 
+/** The id of records that no command made: acknowledged tells, dead letters. */
+export const ownRecordId = assignedIdPrefix;
+
 /** Ids of one host, in one life of its process. */
 export class CommandIds {
   readonly #session: string;

@@ -16,6 +16,7 @@ import {
   type DurableStateModel,
   EventSourcedActor,
   type EventSourcedModel,
+  PersistentActor,
   type PersistentActorOptions,
   type StandardSchema,
 } from './actor.ts';
@@ -57,6 +58,8 @@ export interface ActorDefinition {
   readonly memory: MemoryDefinition | undefined;
   readonly passivateAfterMs: number;
   readonly commandTimeoutMs: number;
+  /** How long an actor is kept after its last recorded command; undefined: for ever. */
+  readonly expireMs: number | undefined;
   readonly hasActivateHook: boolean;
   readonly hasPassivateHook: boolean;
   readonly refs: RefClass;
@@ -96,6 +99,15 @@ export function defineActor(type: ActorClass, defaults: DefinitionDefaults): Act
   const name = actorTypeName(type);
   if (!isActorTypeName(name))
     throw wrong(name || 'an unnamed class', 'needs a name of a letter and at most 63 letters, digits or _');
+  return define(type, name, defaults);
+}
+
+/** Examines a class of Greenroom's own. Its name begins with `_`, which no class of a user can have. */
+export function defineSystemActor(type: ActorClass, name: string): ActorDefinition {
+  return define(type, name as ActorTypeName, { passivateAfterMs: passivateAfterDefaultMs });
+}
+
+function define(type: ActorClass, name: ActorTypeName, defaults: DefinitionDefaults): ActorDefinition {
   const model = (type as { model?: unknown }).model;
   const kind =
     type.prototype instanceof EventSourcedActor
@@ -120,6 +132,7 @@ export function defineActor(type: ActorClass, defaults: DefinitionDefaults): Act
           : undefined,
     passivateAfterMs: duration(name, 'passivateAfter', options.passivateAfter, defaults.passivateAfterMs),
     commandTimeoutMs: duration(name, 'commandTimeout', options.commandTimeout, commandTimeoutDefaultMs),
+    expireMs: options.expire === undefined ? undefined : duration(name, 'expire', options.expire, 0),
     hasActivateHook: 'onActivate' in type.prototype,
     hasPassivateHook: 'onPassivate' in type.prototype,
   };
@@ -164,7 +177,7 @@ export function checkFields(name: string, instance: object): void {
 
 /** Marks the prototypes of Greenroom's own bases, where the search for commands ends. */
 const baseMark = Symbol('greenroom.base');
-for (const base of [Actor, EventSourcedActor, DurableStateActor]) {
+for (const base of [Actor, PersistentActor, EventSourcedActor, DurableStateActor]) {
   Object.defineProperty(base.prototype, baseMark, { value: true });
 }
 

@@ -34,11 +34,12 @@ export interface Caller {
 export const nobody: Caller = { replied() {}, failed() {} };
 
 /** What an envelope asks for: a command of the class, or one of the runtime's own. */
-export type EnvelopeKind = 'command' | 'delete';
+export type EnvelopeKind = 'command' | 'delete' | 'wake';
 
 export class Envelope {
   readonly kind: EnvelopeKind;
-  readonly command: CommandDefinition;
+  /** Of a wake: what is due is known when it is its turn. */
+  command: CommandDefinition;
   readonly input: unknown;
   readonly caller: Caller;
   /** Empty until something is recorded, where the runtime assigns the id. */

@@ -5,9 +5,10 @@
  * (record.ts) in O(log n) of them. Everything here is synchronous and pure but for the reads; callers slice.
  */
 import type { Position, SequenceNumber } from '../core/ids.ts';
-import { type CommandBody, decodeCommandBody } from '../persistence/codec.ts';
+import { type CommandBody, decodeCommandBody, type StoredRefusal, type TellMark } from '../persistence/codec.ts';
 import type { ReadResult } from '../persistence/journal.ts';
 import { lastSequence, ordinalLevels, type RecordHead } from '../persistence/record.ts';
+import { refusalSearchRecordsMax } from './limits.ts';
 import type { ShardLog } from './shard-log.ts';
 
 /** A history that cannot be read: damage, deleted bodies, an event nobody knows. Names the place. */
@@ -161,4 +162,20 @@ export function searchCommand(
     position = record.head.previous[0];
   }
   return { type: 'absent' };
+}
+
+/** What was answered to a tell that is delivered again: its refusal, or undefined if it was taken or is too far back. */
+export function searchRefusal(log: ShardLog, newest: Position, mark: TellMark): StoredRefusal | undefined {
+  let position: Position | undefined = newest;
+  for (let count = 0; position !== undefined && position > 0 && count < refusalSearchRecordsMax; count++) {
+    const record = readRecord(log, position);
+    if (record === 'hollow') return undefined;
+    if (record.head.kind === 'command') {
+      const { delivery, refusal } = decodeCommandBody(record.body);
+      const isSender = delivery?.senderType === mark.senderType && delivery.senderId === mark.senderId;
+      if (isSender && delivery.number <= mark.number) return delivery.number === mark.number ? refusal : undefined;
+    }
+    position = record.head.previous[0];
+  }
+  return undefined;
 }

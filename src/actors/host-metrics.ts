@@ -14,6 +14,10 @@ export interface HostMetrics {
   overloads: number;
   tellsDelivered: number;
   tellsRefused: number;
+  /** Tells and reminders given up for good. */
+  deadLetters: number;
+  /** Reminders that fired. */
+  ticks: number;
   /** Wake latency, cumulative: see `wakeBucketsMs`. */
   readonly wakeCounts: number[];
   wakeMsSum: number;
@@ -36,6 +40,8 @@ export function newHostMetrics(): HostMetrics {
     overloads: 0,
     tellsDelivered: 0,
     tellsRefused: 0,
+    deadLetters: 0,
+    ticks: 0,
     wakeCounts: wakeBucketsMs.map(() => 0),
     wakeMsSum: 0,
   };

@@ -20,10 +20,41 @@ export const rememberedKeysMax = 10_000;
 export const rememberedKeyMs = 15 * 60_000;
 /** Records searched for a retried command. Beyond: `OUTCOME_UNKNOWN`. */
 export const retrySearchRecordsMax = 10_000;
-/** Unacknowledged tells of one actor. Beyond: `COMMAND_FAILED`, so that nothing of the command is kept. */
+/** Unacknowledged tells of one actor. Beyond: `OVERLOADED`, and nothing of the command is kept. */
 export const outboxLengthMax = 1_000;
 /** Senders whose tells one receiver remembers. Beyond: the one heard longest ago is forgotten. */
 export const tellMarksMax = 10_000;
+/** Records a receiver searches for what it answered to a tell that is delivered again. Beyond: it counts as taken. */
+export const refusalSearchRecordsMax = 1_000;
+/** Reminders of one actor. Beyond: the command fails with `OVERLOADED`. */
+export const remindersMax = 1_000;
+/** Length of a reminder's name. */
+export const reminderNameLengthMax = 128;
+/** The shortest interval of a reminder: each tick is a record. */
+export const tickEveryMinMs = 100;
+/** A tick that begins later than this was missed, for reminders that skip those. */
+export const tickLateMs = 5_000;
+/** Tries of a tick whose command fails, before it becomes a dead letter. */
+export const tickTriesMax = 5;
+/** First pause after a failed try of a tick; doubles each time. */
+export const tickPauseMinMs = 1_000;
+/** Longest pause after a failed try of a tick. */
+export const tickPauseMaxMs = 60_000;
+/** Actors being woken at one time on a node, their ticks included; others wait in the index, on disk. */
+export const wakesInFlightMax = 1_024;
+/** Actors read from the wake index of a shard at once. */
+export const wakesPerPage = 256;
+/** Shards whose wake index is read at one time. */
+export const wakeReadsMax = 4;
+/** The clock is looked at this often even if nothing is due before: it may have been set forward. */
+export const wakeLookEveryMs = 1_000;
+/** Pause before an actor that could not be woken is tried again, at least and at most. */
+export const wakePauseMinMs = 1_000;
+export const wakePauseMaxMs = 60_000;
+/** Timers in memory of one actor. Beyond: the command fails with `OVERLOADED`. */
+export const timersMax = 1_000;
+/** The longest timer in memory; what is to last longer is a reminder. */
+export const timerMaxMs = 24 * 3_600_000;
 /** Activations being recovered at one time; others wait in line, commands and all. */
 export const recoveriesMax = 64;
 /** How long turns, recoveries and reads may hold the event loop before I/O gets its turn. */

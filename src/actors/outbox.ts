@@ -4,6 +4,7 @@
  * receiver has recorded it. All tells to one receiver may be in flight at once: each names the one before
  * it, so that a receiver that missed one refuses those after it, and they are sent again from the oldest.
  */
+import type { GreenroomError, Rejection } from '../core/errors.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 
 interface Waiting {
@@ -28,6 +29,12 @@ export interface Delivery {
   /** The tell to this receiver just before this one; 0 if that one is known to have arrived, or there is none. */
   readonly previous: number;
   readonly round: number;
+}
+
+/** A tell that its receiver refused for good, and why. */
+export interface RefusedTell {
+  readonly tell: OutgoingTell;
+  readonly error: GreenroomError | Rejection;
 }
 
 export class Outbox {

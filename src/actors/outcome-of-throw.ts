@@ -48,3 +48,8 @@ export function outcomeOfThrow(activation: Activation, turn: Turn, error: unknow
     ? error
     : new GreenroomError('COMMAND_FAILED', `${name} failed: ${message}`, { cause: error });
 }
+
+/** An answer that says "not now": a tell stays in its sender's outbox, a tick is tried again. */
+export function isForLater(answer: GreenroomError | Rejection): boolean {
+  return answer instanceof GreenroomError && answer.retryable;
+}

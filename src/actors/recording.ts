@@ -11,16 +11,19 @@ import {
   encodeCommandBody,
   encodeData,
   encodeSnapshotBody,
+  type OutgoingTell,
   type RememberedCommand,
 } from '../persistence/codec.ts';
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
-import { isRemembered } from './command-ids.ts';
+import { isRemembered, ownRecordId } from './command-ids.ts';
+import { deadLetterTell, refusalError } from './dead-letters.ts';
 import { previousAfter, readRecord } from './history.ts';
-import { recordBytesMax, recordedReplyBytesMax, recordsBeforeSleepMin, snapshotBytes } from './limits.ts';
+import { backoffMaxMs, recordBytesMax, recordedReplyBytesMax, recordsBeforeSleepMin, snapshotBytes } from './limits.ts';
 import { initialState } from './memory.ts';
 import { PendingAppend } from './pending-append.ts';
 import type { Turn } from './turn.ts';
+import { wakeTime } from './wake-time.ts';
 
 /**
  * Appends what a turn recorded. Returns why it cannot be kept, or undefined: then the caller is answered once the
@@ -41,6 +44,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   }
   if (envelope.commandId === '') envelope.commandId = activation.host.nextCommandId();
   const { events, tells } = turn;
+  const reminders = turn.reminderChanges;
   const tellsAcknowledged = tellsArrived(activation);
   let body: Buffer;
   try {
@@ -52,6 +56,8 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
       tells: tells ?? [],
       tellsAcknowledged,
       delivery: envelope.delivery,
+      refusal: turn.refusal,
+      reminders,
     });
     if (body.length > recordedReplyBytesMax) {
       const replyBytes = encodeData(reply).length;
@@ -65,8 +71,16 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
     });
   }
   const eventCount = events?.length ?? 0;
-  const pending = new PendingAppend(activation, envelope, reply, tells, eventCount > 0);
+  const answered = turn.refusal ? undefined : envelope;
+  const pending = new PendingAppend(activation, answered, reply, tells, eventCount > 0);
+  if (turn.refusal) pending.hold(envelope, undefined, refusalError(turn.refusal));
   const firstSequence = eventCount > 0 ? turn.sequenceBefore + 1 : activation.sequenceNumber;
+  memory.reminders.apply(reminders);
+  memory.lastCommandAt = Math.max(log.newestTime, turn.now);
+  if (tells) {
+    memory.lastTellNumber = tells.at(-1)!.number;
+    activation.intoOutbox(tells);
+  }
   const { position, time, bytes } = append(activation, 'command', firstSequence, eventCount, body, turn.now, pending);
   envelope.recorded = true;
   memory.recordsSinceSnapshot += 1;
@@ -81,12 +95,21 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
     });
   }
   if (envelope.delivery) memory.marks.advance(envelope.delivery);
-  if (tells) {
-    memory.lastTellNumber = tells.at(-1)!.number;
-    activation.intoOutbox(tells);
-  }
   memory.tellsAcknowledged = tellsAcknowledged;
   return undefined;
+}
+
+/** What a turn of an actor in memory only leaves: its tells go at once, and there is nothing to wait for. */
+export function keepInMemory(activation: Activation, turn: Turn, reply: unknown): undefined {
+  const { memory } = activation;
+  const envelope = turn.envelope!;
+  if (turn.tells) {
+    memory.lastTellNumber = turn.tells.at(-1)!.number;
+    activation.intoOutbox(turn.tells);
+    activation.host.sendTells(activation, turn.tells);
+  }
+  if (envelope.delivery) memory.marks.advance(envelope.delivery);
+  activation.answer(envelope, reply);
 }
 
 /** Every tell up to this number has arrived. */
@@ -99,25 +122,65 @@ function tellsArrived({ memory, outbox }: Activation): number {
  * memory: while it is there, the next command's record says it.
  */
 export function appendAcknowledgement(activation: Activation): boolean {
-  const { memory, host, log } = activation;
+  const { memory, log } = activation;
   if (!log || memory.tellsAcknowledged === memory.lastTellNumber || log.refusal()) return false;
+  appendOwn(activation, [], []);
+  return true;
+}
+
+/**
+ * Gives tells up that were refused for good: in one record they are done with, and their dead letters are told. Between
+ * two turns. Nothing happens while nothing can be recorded: then they stay in the outbox, and it is tried again.
+ */
+export function appendDeadLetters(activation: Activation): void {
+  const { memory, host, log } = activation;
+  const refused = activation.refusedTells;
+  if (!refused) return;
+  if (log?.refusal()) {
+    host.clock.schedule(backoffMaxMs, () => host.schedule(activation));
+    return;
+  }
+  activation.refusedTells = undefined;
+  const letters = refused.map(({ tell, error }, i) =>
+    deadLetterTell(activation, memory.lastTellNumber + 1 + i, tell, error),
+  );
+  memory.lastTellNumber += letters.length;
+  for (const { tell } of refused) activation.outbox?.acknowledge(tell);
+  activation.intoOutbox(letters);
+  if (log) {
+    appendOwn(
+      activation,
+      letters,
+      refused.map(({ tell }) => tell.number),
+    );
+  } else host.sendTells(activation, letters);
+}
+
+/** Says in the log that there is nothing to do any more, where the index still says so. Between two turns. */
+export function appendNothingToDo(activation: Activation): void {
+  if (!activation.log!.refusal()) appendOwn(activation, [], []);
+}
+
+/** A record that no command made. */
+function appendOwn(activation: Activation, tells: readonly OutgoingTell[], tellsSettled: readonly number[]): void {
+  const { memory, host } = activation;
   const tellsAcknowledged = tellsArrived(activation);
-  const commandId = host.nextCommandId() as CommandId;
+  const commandId = ownRecordId as CommandId;
   const body = encodeCommandBody({
     commandId,
     fingerprint: 0,
     events: [],
     reply: undefined,
-    tells: [],
+    tells,
     tellsAcknowledged,
     delivery: undefined,
+    tellsSettled,
   });
-  const pending = new PendingAppend(activation, undefined, undefined, undefined, false);
+  const pending = new PendingAppend(activation, undefined, undefined, tells.length > 0 ? tells : undefined, false);
   const { bytes } = append(activation, 'command', activation.sequenceNumber, 0, body, host.clock.wallMs(), pending);
   memory.recordsSinceSnapshot += 1;
   memory.bytesSinceSnapshot += bytes;
   memory.tellsAcknowledged = tellsAcknowledged;
-  return true;
 }
 
 /**
@@ -176,10 +239,18 @@ export function appendSnapshot(activation: Activation): void {
 /** Appends a deletion: state and history end here, sequence numbers and remembered keys live on. */
 export function appendDeletion(activation: Activation, turn: Turn): GreenroomError | undefined {
   const { memory, definition, host } = activation;
+  if (activation.sequenceNumber === memory.deletedThrough && memory.reminders.size === 0 && !activation.outbox)
+    return new GreenroomError('UNKNOWN_ACTOR', `${definition.name}/${activation.id} has no events`);
   const refusal = activation.log!.refusal();
   if (refusal?.hasMoved) return moved(refusal.message);
   if (refusal) return new GreenroomError(refusal.code, refusal.message, { retryAfterMs: 1_000 });
   const keys = memory.keys.remembered(activation.log!.newestTime).map((entry) => withReply(activation, entry));
+  // What it wanted to do later goes with it.
+  memory.reminders.clear();
+  memory.lastCommandAt = 0;
+  memory.tellsAcknowledged = memory.lastTellNumber;
+  activation.outbox = undefined;
+  activation.refusedTells = undefined;
   const body = encodeEnvelope(activation, undefined, activation.sequenceNumber, keys);
   const pending = new PendingAppend(activation, turn.envelope, undefined, undefined, false);
   const newestBefore = memory.newest;
@@ -214,6 +285,8 @@ function encodeEnvelope(
     outbox: activation.outbox?.all() ?? [],
     lastTellNumber: memory.lastTellNumber,
     marks: memory.marks.all(),
+    reminders: memory.reminders.all(),
+    lastCommandAt: memory.lastCommandAt,
   });
 }
 
@@ -245,11 +318,13 @@ function append(
     ordinal: memory.ordinal + 1,
     previous: memory.previous,
     body,
+    wakeAt: wakeTime(activation, activation.outboxLength > 0),
   };
   activation.lastPending = pending;
   activation.pendingAppends += 1;
   const appended = activation.log!.append(draft, timeMs, pending);
   pending.position = appended.position;
+  activation.wakesAt(draft.wakeAt!);
   memory.newest = appended.position;
   memory.ordinal = draft.ordinal;
   memory.previous = previousAfter({ ordinal: draft.ordinal, position: appended.position, previous: draft.previous });

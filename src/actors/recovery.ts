@@ -19,11 +19,12 @@ import {
   type SnapshotBody,
 } from '../persistence/codec.ts';
 import { lastSequence, type RecordHead } from '../persistence/record.ts';
-import { isRemembered } from './command-ids.ts';
+import { isRemembered, ownRecordId } from './command-ids.ts';
 import type { MemoryDefinition } from './definition.ts';
 import { HistoryError, type HistoryRecord, previousAfter, readRecord } from './history.ts';
 import { initialState, replayEvent } from './memory.ts';
 import { RememberedKeys } from './remembered-keys.ts';
+import { Reminders } from './reminders.ts';
 import type { ShardLog } from './shard-log.ts';
 import { TellMarks } from './tell-marks.ts';
 
@@ -48,6 +49,9 @@ export interface RecoveredMemory {
   /** Tells not known to have been recorded by their receivers. */
   outbox: OutgoingTell[];
   lastTellNumber: number;
+  readonly reminders: Reminders;
+  /** The time of the last recorded command; 0 for none since it was deleted. */
+  lastCommandAt: number;
   /** Up to here the records say that tells have arrived. */
   tellsAcknowledged: number;
   eventsReplayed: number;
@@ -69,6 +73,8 @@ export function emptyMemory(state: unknown): RecoveredMemory {
     marks: new TellMarks(),
     outbox: [],
     lastTellNumber: 0,
+    reminders: new Reminders(),
+    lastCommandAt: 0,
     tellsAcknowledged: 0,
     eventsReplayed: 0,
   };
@@ -188,6 +194,8 @@ export class Recovery {
     for (const mark of body.marks) recovered.marks.advance(mark);
     recovered.outbox = [...body.outbox];
     recovered.lastTellNumber = body.lastTellNumber;
+    recovered.reminders.apply((body.reminders ?? []).map((reminder) => ({ name: reminder.name, reminder })));
+    recovered.lastCommandAt = body.lastCommandAt ?? 0;
     recovered.tellsAcknowledged = body.outbox[0] ? body.outbox[0].number - 1 : body.lastTellNumber;
     this.#noteNewest(head);
   }
@@ -258,6 +266,8 @@ export class Recovery {
       recovered.keys.add({ commandId, fingerprint, position: head.position, time: head.time, reply: undefined });
     }
     if (body.delivery) recovered.marks.advance(body.delivery);
+    if (body.reminders) recovered.reminders.apply(body.reminders);
+    if (commandId !== ownRecordId) recovered.lastCommandAt = head.time;
     for (const tell of body.tells) {
       recovered.outbox.push(tell);
       recovered.lastTellNumber = tell.number;
@@ -266,6 +276,8 @@ export class Recovery {
       recovered.tellsAcknowledged = body.tellsAcknowledged;
       recovered.outbox = recovered.outbox.filter((tell) => tell.number > body.tellsAcknowledged);
     }
+    const { tellsSettled } = body;
+    if (tellsSettled) recovered.outbox = recovered.outbox.filter((tell) => !tellsSettled.includes(tell.number));
   }
 
   #noteNewest(head: RecordHead): void {

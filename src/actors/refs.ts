@@ -11,7 +11,7 @@ export interface RefTarget {
 }
 
 /** Sends without waiting for an answer. */
-export type TellFunction = (type: string, id: string, command: string, input: unknown) => void;
+export type TellFunction = (type: string, id: string, command: string, input: unknown) => unknown;
 
 export type RefClass = new (target: RefTarget, id: string) => object;
 
@@ -97,14 +97,14 @@ function makeTellClass(commands: readonly string[]) {
       this.#type = type;
       this.#id = id;
     }
-    static send(tell: TypedTell, command: string, input: unknown): void {
-      tell.#send(tell.#type, tell.#id, command, input);
+    static send(tell: TypedTell, command: string, input: unknown): unknown {
+      return tell.#send(tell.#type, tell.#id, command, input);
     }
   }
   for (const command of commands) {
     Object.defineProperty(TypedTell.prototype, command, {
       value(this: TypedTell, input?: unknown) {
-        TypedTell.send(this, command, input);
+        return TypedTell.send(this, command, input);
       },
     });
   }

@@ -9,8 +9,9 @@ import { GreenroomError } from '../core/errors.ts';
 import { decodeCommandBody } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import { isRemembered } from './command-ids.ts';
+import { refusalError } from './dead-letters.ts';
 import type { Envelope } from './envelope.ts';
-import { HistoryError, readRecord, searchCommand } from './history.ts';
+import { HistoryError, readRecord, searchCommand, searchRefusal } from './history.ts';
 import { rememberedKeysMax, retrySearchRecordsMax } from './limits.ts';
 import type { ShardLog } from './shard-log.ts';
 
@@ -56,7 +57,9 @@ function answerDelivery(activation: Activation, envelope: Envelope): boolean {
   const { delivery } = envelope;
   const { marks } = activation.memory;
   if (marks.covers(delivery!)) {
-    replay(activation, envelope, undefined);
+    const refusal = activation.log && searchRefusal(activation.log, activation.memory.newest, delivery!);
+    if (refusal) activation.answer(envelope, undefined, refusalError(refusal));
+    else replay(activation, envelope, undefined);
     return true;
   }
   const previous = delivery!.previous;

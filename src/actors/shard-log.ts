@@ -3,7 +3,7 @@
  * record becomes committed (one disk, or a quorum of replicas) is behind this interface.
  */
 import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
-import type { ActorIndexEntry, Completion, ReadResult } from '../persistence/journal.ts';
+import type { ActorIndexEntry, Completion, ListedWake, ReadResult, WakeMark } from '../persistence/journal.ts';
 import type { RecordDraft } from '../persistence/record.ts';
 
 /** Told once what became of an appended record. */
@@ -56,5 +56,7 @@ export interface ShardLog {
   /** What was appended, committed or not. Synchronous. */
   read(position: Position): ReadResult;
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined;
+  /** See `Journal.wakes`: appended records count, committed or not. */
+  wakes(after: WakeMark, limit: number): Promise<readonly ListedWake[]>;
   hollow(positions: readonly Position[], completion: Completion): void;
 }

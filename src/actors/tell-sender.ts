@@ -2,10 +2,11 @@
  * Delivers what lies in outboxes: as ordinary commands that carry their sender's mark, again after a pause where the
  * receiver could not take them, until it has recorded them or refused them for good.
  */
-import { GreenroomError } from '../core/errors.ts';
+import { GreenroomError, type Rejection } from '../core/errors.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import type { ActorHost } from './actor-host.ts';
+import { deadLetterType } from './dead-letters.ts';
 import type { Caller, DeliveryMark } from './envelope.ts';
 import { backoffMaxMs, backoffMinMs } from './limits.ts';
 import type { Delivery } from './outbox.ts';
@@ -23,12 +24,25 @@ function sendTell(host: ActorHost, sender: Activation, delivery: Delivery): void
       tellDone(host, sender, tell);
     },
     failed: (error) => {
-      if (!(error instanceof GreenroomError) || !error.retryable) tellDone(host, sender, tell);
+      if (!(error instanceof GreenroomError) || !error.retryable) tellRefused(host, sender, tell, error);
       else pauseTells(host, sender, delivery);
     },
   };
   const mark: DeliveryMark = { senderType: sender.definition.name, senderId: sender.id, number: tell.number, previous };
   host.deliverTell(tell, mark, caller);
+}
+
+/** It will never be taken: it becomes a dead letter, in the sender's next record between two turns. */
+function tellRefused(host: ActorHost, sender: Activation, tell: OutgoingTell, error: GreenroomError | Rejection): void {
+  if (tell.type === deadLetterType) {
+    sender.diagnostics.error('a dead letter was refused', { command: tell.command, reason: error.message });
+    tellDone(host, sender, tell);
+    return;
+  }
+  if (sender.phase === 'failed' || sender.phase === 'gone') return;
+  sender.refusedTells ??= [];
+  sender.refusedTells.push({ tell, error });
+  host.schedule(sender);
 }
 
 function tellDone(host: ActorHost, sender: Activation, tell: OutgoingTell): void {

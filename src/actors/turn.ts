@@ -2,20 +2,26 @@
  * One command's run in its actor, and what it recorded so far. Everything is undone by restoring `stateBefore`; the
  * turn becomes a record, or nothing (P3).
  */
+
+import { type Duration, durationMs } from '../core/duration.ts';
 import { GreenroomError } from '../core/errors.ts';
 import type { SequenceNumber } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { findNotPlain, withoutUndefined } from '../core/plain-data.ts';
-import type { OutgoingTell, StoredEvent } from '../persistence/codec.ts';
+import type { OutgoingTell, ReminderChange, StoredEvent, StoredRefusal, StoredReminder } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
+import type { TimerRequest } from './actor-timers.ts';
 import type { AskTarget } from './ask-cycle.ts';
 import { savedEvent } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import type { InstanceBinding } from './instance-binding.ts';
-import { eventsPerCommandMax, outboxLengthMax } from './limits.ts';
+import { eventsPerCommandMax, outboxLengthMax, reminderNameLengthMax, remindersMax, timerMaxMs } from './limits.ts';
 import { applyEvent, eventVersion, MemoryError } from './memory.ts';
 import type { RefTarget } from './refs.ts';
 import { tellRef } from './refs.ts';
+import { ticksOf, type When } from './reminder-schedule.ts';
+import { type ReminderInfo, reminderInfo } from './reminders.ts';
+import type { Tick } from './tick.ts';
 
 export class Turn {
   readonly activation: Activation;
@@ -26,6 +32,13 @@ export class Turn {
   readonly sequenceBefore: SequenceNumber;
   events: StoredEvent[] | undefined = undefined;
   tells: OutgoingTell[] | undefined = undefined;
+  /** Reminders set and ended so far, by name. */
+  reminders: Map<string, StoredReminder | undefined> | undefined = undefined;
+  timers: TimerRequest[] | undefined = undefined;
+  /** The reminder whose tick this is. */
+  tick: Tick | undefined = undefined;
+  /** Why a delivery is refused for good, once that is known. */
+  refusal: StoredRefusal | undefined = undefined;
   /** Asks made so far: their ordinals make the ids of children. */
   asks = 0;
   /** An ask recorded something elsewhere, so this command has to be recorded, too. */
@@ -43,7 +56,28 @@ export class Turn {
   }
 
   get hasRecorded(): boolean {
-    return this.events !== undefined || this.tells !== undefined;
+    return this.events !== undefined || this.tells !== undefined || this.reminders !== undefined;
+  }
+
+  /** Nothing of what the command did is kept. */
+  forgetRecorded(): void {
+    this.events = undefined;
+    this.tells = undefined;
+    this.reminders = undefined;
+    this.timers = undefined;
+  }
+
+  /** A reminder as this turn sees it: what is due is done with, unless the command itself says otherwise. */
+  reminder(name: string): StoredReminder | undefined {
+    if (this.reminders?.has(name)) return this.reminders.get(name);
+    return this.tick?.change.name === name ? this.tick.change.reminder : this.activation.memory.reminders.get(name);
+  }
+
+  /** What becomes of the reminders with this turn's record. */
+  get reminderChanges(): readonly ReminderChange[] {
+    const changes = [...(this.reminders ?? [])].map(([name, reminder]) => ({ name, reminder }));
+    const { tick } = this;
+    return tick && !this.reminders?.has(tick.change.name) ? [tick.change, ...changes] : changes;
   }
 
   /** Milliseconds since 1970, constant within the turn, never before a time this shard has recorded. */
@@ -106,6 +140,80 @@ export class Binding implements InstanceBinding, RefTarget {
   tell(ref: object): never {
     this.#alive();
     return tellRef(ref, (type, id, command, input) => this.#tell(type, id, command, input)) as never;
+  }
+
+  tellTo(type: string, id: string, command: string, input: unknown): void {
+    this.#tell(type, id, command, input);
+  }
+
+  after(delay: Duration, keepAwake: boolean): never {
+    const delayMs = durationMs(delay);
+    if (delayMs === undefined || delayMs > timerMaxMs)
+      throw new GreenroomError(
+        'BAD_REQUEST',
+        `a timer lasts up to ${timerMaxMs} ms, not ${String(delay)}: use a reminder`,
+      );
+    return this.#own((command, input) => this.#startTimer({ delayMs, keepAwake, command, input }));
+  }
+
+  remind(name: string, when: When): never {
+    const turn = this.#recordingTurn('remind');
+    if (typeof name !== 'string' || name.length < 1 || name.length > reminderNameLengthMax)
+      throw new GreenroomError('BAD_REQUEST', `a reminder's name has 1 to ${reminderNameLengthMax} characters`);
+    const ticks = ticksOf(when, turn.activation.host.clock.wallMs());
+    return this.#own((command, input) => {
+      const { memory } = this.#recordingTurn('remind').activation;
+      if (turn.reminder(name) === undefined && this.reminders().length >= remindersMax)
+        throw new GreenroomError('OVERLOADED', `an actor has at most ${remindersMax} reminders`);
+      turn.reminders ??= new Map();
+      const registered = memory.ordinal + 1;
+      turn.reminders.set(name, { ...ticks, name, registered, command, input, failures: 0, retryAt: 0 });
+    });
+  }
+
+  forget(name: string): void {
+    const turn = this.#recordingTurn('forget');
+    if (turn.reminder(name) === undefined) return;
+    turn.reminders ??= new Map();
+    turn.reminders.set(name, undefined);
+  }
+
+  reminders(): readonly ReminderInfo[] {
+    const turn = this.#turn('reminders');
+    const { memory } = turn.activation;
+    const names = new Set([...memory.reminders.all().map(({ name }) => name), ...(turn.reminders?.keys() ?? [])]);
+    return [...names].flatMap((name) => turn.reminder(name) ?? []).map(reminderInfo);
+  }
+
+  /** The actor's own commands, to be run later. */
+  #own(later: (command: string, input: unknown) => unknown): never {
+    const { definition } = this.#alive();
+    return tellRef(new definition.refs(this, this.#id), (type, _id, command, input) => {
+      const wrong = findNotPlain(input);
+      if (wrong) throw new MemoryError(`the input of ${type}.${command}${wrong.path} ${wrong.problem}`);
+      return later(command, withoutUndefined(input));
+    }) as never;
+  }
+
+  #startTimer(timer: Omit<TimerRequest, 'cancelled' | 'cancel'>): () => void {
+    const turn = this.#turn('after');
+    const request: TimerRequest = { ...timer, cancelled: false, cancel: undefined };
+    const timers = turn.activation.timersOf();
+    timers.makeRoom(1 + (turn.timers?.length ?? 0));
+    if (turn.envelope) {
+      turn.timers ??= [];
+      turn.timers.push(request);
+    } else timers.start(request);
+    return () => {
+      request.cancelled = true;
+      request.cancel?.();
+    };
+  }
+
+  #recordingTurn(what: string): Turn {
+    const turn = this.#turn(what);
+    if (turn.envelope) return turn;
+    throw new MemoryError(`a hook cannot ${what}; do it in a command`);
   }
 
   ask(type: string, id: string, command: string, input: unknown): Promise<unknown> {

@@ -23,6 +23,7 @@ interface InspectAnswer {
   readonly status: string;
   readonly sequenceNumber: number;
   readonly state: unknown;
+  readonly reminders?: readonly unknown[];
   readonly reason?: string;
 }
 
@@ -67,6 +68,9 @@ function showState(answer: InspectAnswer, at: number | undefined, terminal: Term
   );
   if (answer.reason !== undefined) terminal.print(red(`because: ${printable(answer.reason)}`));
   if (answer.state !== undefined) terminal.print(prettyJson(answer.state, terminal.out));
+  const count = answer.reminders?.length ?? 0;
+  if (count > 0)
+    terminal.print(dim(`${count} reminder${count === 1 ? '' : 's'}: greenroom reminders ${answer.type} …`));
 }
 
 async function showDifference(

@@ -10,6 +10,7 @@ import { addCallCommand } from './call-command.ts';
 import { addCheckCommand } from './check-command.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addConfigCommand } from './config-command.ts';
+import { addDeadLettersCommand } from './dead-letters-command.ts';
 import { addDevCommand } from './dev-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
@@ -18,6 +19,7 @@ import { addInspectCommand } from './inspect-command.ts';
 import { addJournalCommand } from './journal-command.ts';
 import { addMemberCommands } from './member-commands.ts';
 import { ConnectionLost } from './node-api.ts';
+import { addRemindersCommand } from './reminders-command.ts';
 import { addStartCommand } from './start-command.ts';
 import { compactJson, type Terminal } from './terminal.ts';
 
@@ -87,7 +89,9 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addCallCommand(program, terminal);
   addInspectCommand(program, terminal);
   addEventsCommand(program, terminal);
+  addRemindersCommand(program, terminal);
   addActorCommands(program, terminal);
+  addDeadLettersCommand(program, terminal);
   addClusterCommands(program, terminal);
   addMemberCommands(program, terminal);
   addBackupCommands(program, terminal, ends);

@@ -5,6 +5,8 @@
  * All reads are linearizable: they reflect every command that was acknowledged before the request began.
  * Every method rejects with `GreenroomError` (by code) or, for commands, with `Rejection`.
  */
+import type { Letter } from '../actors/dead-letters.ts';
+import type { ReminderInfo } from '../actors/reminders.ts';
 import type {
   ActorId,
   ActorTypeName,
@@ -83,8 +85,16 @@ export interface Inspection {
   readonly status: ActorStatus;
   readonly sequenceNumber: SequenceNumber;
   readonly state: unknown;
+  /** What the actor has set to happen, as of now; absent for past states and actors in memory only. */
+  readonly reminders?: readonly ReminderInfo[];
   /** Why, if quarantined. */
   readonly reason?: string;
+}
+
+/** A tell or reminder that was given up. */
+export interface DeadLetter extends Letter {
+  /** In the order of time. */
+  readonly id: ActorId;
 }
 
 export interface PublicEvent {
@@ -166,6 +176,12 @@ export interface Gateway {
   resume(type: string, id: ActorId): Promise<void>;
   /** Deletes state and history; sequence numbers and remembered keys live on. */
   delete(type: string, id: ActorId): Promise<void>;
+  /** By id, which is the order of time. */
+  deadLetters(page: Page): Promise<readonly DeadLetter[]>;
+  /** Delivers it once more: refused again, it is a new dead letter. @throws `NOT_FOUND` */
+  resendDeadLetter(id: ActorId): Promise<void>;
+  /** @throws `NOT_FOUND` */
+  dropDeadLetter(id: ActorId): Promise<void>;
   cluster(): ClusterInfo;
   shards(): readonly ShardInfo[];
   drain(node: string): Promise<void>;

@@ -7,6 +7,7 @@
 import type { ActorHost } from '../actors/actor-host.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
 import { Recovery } from '../actors/recovery.ts';
+import { reminderInfo } from '../actors/reminders.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { actorHash } from '../core/hash.ts';
 import type { ActorId, SequenceNumber, ShardId } from '../core/ids.ts';
@@ -53,7 +54,7 @@ export class LocalReads {
     }
     const end = committedEnd(this.#host, log, type, id);
     const reason = this.#host.supervision.standing(type, id, this.#host.clock.monotonicMs());
-    if (!end || end.sequenceNumber === 0) throw unknownActor(type, id);
+    if (!end || (end.sequenceNumber === 0 && at !== undefined)) throw unknownActor(type, id);
     if (at !== undefined && at > end.sequenceNumber) {
       throw new GreenroomError(
         'BAD_REQUEST',
@@ -69,11 +70,15 @@ export class LocalReads {
       };
     }
     const recovered = await this.#recover(definition, id, log, end.newest, at);
-    if (recovered.deletedThrough > 0 && recovered.sequenceNumber === recovered.deletedThrough) {
+    const isEmpty = recovered.sequenceNumber === recovered.deletedThrough;
+    if (isEmpty && (at === undefined ? recovered.reminders.size === 0 : recovered.deletedThrough > 0)) {
       if (at === undefined) throw unknownActor(type, id);
       throw new GreenroomError('BAD_REQUEST', `events up to ${recovered.deletedThrough} of ${type}/${id} were deleted`);
     }
-    return { ...common, sequenceNumber: at ?? recovered.sequenceNumber, state: recovered.state };
+    const { state } = recovered;
+    if (at !== undefined) return { ...common, sequenceNumber: at, state };
+    const reminders = recovered.reminders.all().map(reminderInfo);
+    return { ...common, sequenceNumber: recovered.sequenceNumber, state, reminders };
   }
 
   async events(type: string, id: ActorId, after: SequenceNumber, limit: number): Promise<readonly PublicEvent[]> {

@@ -31,6 +31,8 @@ export function nodeMetrics(
     counter('greenroom_passivations_total', 'Actors that left memory', metrics.passivations),
     counter('greenroom_tells_delivered_total', 'Tells recorded by their receivers', metrics.tellsDelivered),
     counter('greenroom_tells_refused_total', 'Tells that their receivers refused for good', metrics.tellsRefused),
+    counter('greenroom_dead_letters_total', 'Tells and reminders that became dead letters', metrics.deadLetters),
+    counter('greenroom_reminder_ticks_total', 'Reminders that fired', metrics.ticks),
     gauge('greenroom_actors_active', 'Actors in memory', host.activeCount),
     gauge(
       'greenroom_actors_quarantined',

@@ -21,12 +21,14 @@ import { loneTransport } from '../transport/lone-transport.ts';
 import type { PeerAddress, Transport } from '../transport/transport.ts';
 import { ClusterReads } from './cluster-reads.ts';
 import { hasControlLog } from './control/control-driver.ts';
+import { dropDeadLetter, listDeadLetters, resendDeadLetter } from './dead-letter-desk.ts';
 import type {
   ActorSummary,
   ActorTypeInfo,
   ClusterInfo,
   CommandAnswer,
   CommandRequest,
+  DeadLetter,
   Gateway,
   Inspection,
   MetricHistogram,
@@ -133,7 +135,7 @@ export class ClusterNode implements Gateway {
       nextCommandId: () => this.host.nextCommandId(),
       dropShards: (shards) => this.host.dropShards(shards),
       isQuietIn: (shards) => this.host.isQuietIn(shards),
-      served: () => {},
+      served: () => this.host.waker.look(),
       answerQuery: (name, input) => this.#reads.answer(name, input),
       refusal: () => this.#refusal,
       expelled: (reason) => {
@@ -324,6 +326,18 @@ export class ClusterNode implements Gateway {
     return new Promise((resolve, reject) => {
       this.host.sendDeletion(type, id, { replied: () => resolve(), failed: reject }, 30_000);
     });
+  }
+
+  deadLetters(page: Page): Promise<readonly DeadLetter[]> {
+    return listDeadLetters(this, page);
+  }
+
+  resendDeadLetter(id: ActorId): Promise<void> {
+    return resendDeadLetter(this, id);
+  }
+
+  dropDeadLetter(id: ActorId): Promise<void> {
+    return dropDeadLetter(this, id);
   }
 
   cluster(): ClusterInfo {

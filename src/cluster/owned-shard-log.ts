@@ -7,7 +7,7 @@
 import type { AppendedAt, AppendOutcome, Confirmation, ShardLog } from '../actors/shard-log.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId } from '../core/ids.ts';
 import { encodeEpochStartBody } from '../persistence/codec.ts';
-import type { ActorIndexEntry, Completion, Journal, ReadResult } from '../persistence/journal.ts';
+import type { ActorIndexEntry, Completion, Journal, ListedWake, ReadResult, WakeMark } from '../persistence/journal.ts';
 import { encodeRecord, type RecordDraft } from '../persistence/record.ts';
 
 /** Appended bytes not yet durable on one node. Beyond: commands that record something are `OVERLOADED`. */
@@ -117,6 +117,10 @@ export class OwnedShardLog implements ShardLog, Completion {
 
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
     return this.#journal.actor(this.shard, type, id);
+  }
+
+  wakes(after: WakeMark, limit: number): Promise<readonly ListedWake[]> {
+    return this.#journal.wakes(this.shard, after, limit);
   }
 
   hollow(positions: readonly Position[], completion: Completion): void {

@@ -15,6 +15,7 @@ import { BackupRoute } from './backup-route.ts';
 import { ClusterRoutes } from './cluster-routes.ts';
 import { CommandRoute } from './command-route.ts';
 import { Dashboard } from './dashboard.ts';
+import { DeadLetterRoutes } from './dead-letter-routes.ts';
 import { EventStreams } from './event-stream.ts';
 import { type EdgeContext, Exchange } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
@@ -107,6 +108,7 @@ class Edge implements HttpEdge {
       actors: new ActorRoutes(gateway, this.#streams),
       cluster: new ClusterRoutes(gateway),
       backup: new BackupRoute(gateway, clock),
+      deadLetters: new DeadLetterRoutes(gateway),
       dashboard: new Dashboard(),
       metrics: (exchange) => {
         const series = [

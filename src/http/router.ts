@@ -5,6 +5,7 @@ import type { BackupRoute } from './backup-route.ts';
 import type { ClusterRoutes } from './cluster-routes.ts';
 import type { CommandRoute } from './command-route.ts';
 import type { Dashboard } from './dashboard.ts';
+import type { DeadLetterRoutes } from './dead-letter-routes.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface Routes {
@@ -12,6 +13,7 @@ export interface Routes {
   readonly actors: ActorRoutes;
   readonly cluster: ClusterRoutes;
   readonly backup: BackupRoute;
+  readonly deadLetters: DeadLetterRoutes;
   readonly dashboard: Dashboard;
   readonly metrics: (exchange: Exchange) => void;
 }
@@ -56,6 +58,9 @@ const actorVerbs: ReadonlyMap<string, Route> = new Map([
   ['passivate', route({ POST: (r, x, q, s) => r.actors.passivate(x, q, s[2]!, s[3]!) })],
   ['resume', route({ POST: (r, x, q, s) => r.actors.resume(x, q, s[2]!, s[3]!) })],
 ]);
+const deadLetters = route({ GET: (r, x, q) => r.deadLetters.list(x, q) });
+const deadLetter = route({ DELETE: (r, x, q, s) => r.deadLetters.drop(x, q, s[2]!) });
+const resend = route({ POST: (r, x, q, s) => r.deadLetters.resend(x, q, s[2]!) });
 const cluster = route({ GET: (r, x, q) => r.cluster.cluster(x, q) });
 const shards = route({ GET: (r, x, q) => r.cluster.shards(x, q) });
 const backup = route({ POST: (r, x, q) => r.backup.take(x, q) });
@@ -88,10 +93,17 @@ export function findRoute(segments: readonly string[]): Route | undefined {
           return undefined;
       }
     }
+    if (segments[1] === 'dead-letters') return findDeadLetterRoute(segments);
     return segments[1] === 'cluster' ? findClusterRoute(segments) : undefined;
   }
   if (count === 1) return top.get(segments[0]!);
   return count === 2 && segments[0] === '-' ? asset : undefined;
+}
+
+function findDeadLetterRoute(segments: readonly string[]): Route | undefined {
+  if (segments.length === 2) return deadLetters;
+  if (segments.length === 3) return deadLetter;
+  return segments.length === 4 && segments[3] === 'resend' ? resend : undefined;
 }
 
 function findClusterRoute(segments: readonly string[]): Route | undefined {

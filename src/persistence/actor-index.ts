@@ -8,6 +8,7 @@
  *     6  u48  sequence number
  *    12  u48  newest position
  *    18  u48  newest snapshot's position
+ *    24  u48  when to wake it; absent if there is nothing to do. Then there is a wake row, too (keys.ts, `W`)
  *
  * An overlay entry may not know its actor's newest snapshot ({@link snapshotUnknown}): an actor that is not in the
  * overlay gets an entry without its row being read first, because an append must not cost a read. Whoever needs the
@@ -15,14 +16,17 @@
  */
 import { actorHash } from '../core/hash.ts';
 import type { Position } from '../core/ids.ts';
+import { compareIds } from './compare-ids.ts';
 import { crc32 } from './crc32.ts';
-import type { ActorIndexEntry } from './journal.ts';
+import type { ActorIndexEntry, ListedWake, WakeMark } from './journal.ts';
 import { lastSequence, type RecordHead, readU48, recordFormat, writeU48 } from './record.ts';
+import { WakeOrder } from './wake-order.ts';
 
 /** In an overlay: the newest snapshot is the one the layer below knows. */
 export const snapshotUnknown: Position = -1;
 
 const rowBytes = 24;
+const wakingRowBytes = 30;
 
 /**
  * An actor's entry after one more record.
@@ -33,6 +37,7 @@ const rowBytes = 24;
 export function entryAfter(before: ActorIndexEntry | undefined, head: RecordHead): ActorIndexEntry {
   const sequenceNumber = lastSequence(head);
   const newestPosition = head.position;
+  const { wakeAt } = head;
   switch (head.kind) {
     case 'snapshot':
       return {
@@ -40,15 +45,17 @@ export function entryAfter(before: ActorIndexEntry | undefined, head: RecordHead
         newestPosition,
         snapshotPosition: newestPosition,
         deleted: before?.deleted === true && isNextOf(before, head),
+        wakeAt,
       };
     case 'deleted':
-      return { sequenceNumber, newestPosition, snapshotPosition: newestPosition, deleted: true };
+      return { sequenceNumber, newestPosition, snapshotPosition: newestPosition, deleted: true, wakeAt };
     default:
       return {
         sequenceNumber,
         newestPosition,
         snapshotPosition: before ? before.snapshotPosition : head.ordinal <= 1 ? 0 : snapshotUnknown,
         deleted: false,
+        wakeAt,
       };
   }
 }
@@ -67,6 +74,7 @@ export function withSnapshotFrom(entry: ActorIndexEntry, below: ActorIndexEntry 
 /** Entries by type and id. (Two maps instead of one with joined keys: no string is built per record.) */
 export class ActorOverlay {
   readonly #types = new Map<string, Map<string, ActorIndexEntry>>();
+  #wakes: WakeOrder | undefined;
 
   get isEmpty(): boolean {
     return this.#types.size === 0;
@@ -83,6 +91,14 @@ export class ActorOverlay {
       this.#types.set(type, ids);
     }
     ids.set(id, entry);
+    if (entry.wakeAt === 0) return;
+    this.#wakes ??= new WakeOrder((type, id) => this.get(type, id)?.wakeAt ?? 0);
+    this.#wakes.add(entry.wakeAt, type, id);
+  }
+
+  /** The next actors to wake after a mark, soonest first. */
+  wakes(after: WakeMark, limit: number): readonly ListedWake[] {
+    return this.#wakes?.next(after, limit) ?? [];
   }
 
   delete(type: string, id: string): void {
@@ -111,41 +127,28 @@ function withSnapshotIfKnown(entry: ActorIndexEntry, below: ActorIndexEntry | un
 }
 
 export function encodeActorRow(type: string, id: string, entry: ActorIndexEntry): Buffer {
-  const bytes = Buffer.allocUnsafe(rowBytes);
+  const bytes = Buffer.allocUnsafe(entry.wakeAt > 0 ? wakingRowBytes : rowBytes);
   bytes[4] = recordFormat;
   bytes[5] = entry.deleted ? 1 : 0;
   writeU48(bytes, entry.sequenceNumber, 6);
   writeU48(bytes, entry.newestPosition, 12);
   writeU48(bytes, entry.snapshotPosition, 18);
+  if (entry.wakeAt > 0) writeU48(bytes, entry.wakeAt, rowBytes);
   bytes.writeUInt32BE((crc32(bytes.subarray(4)) ^ actorHash(type, id)) >>> 0, 0);
   return bytes;
 }
 
 /** @returns undefined if the row is damaged or another actor's */
 export function decodeActorRow(type: string, id: string, bytes: Buffer): ActorIndexEntry | undefined {
-  if (bytes.length !== rowBytes || bytes[4] !== recordFormat) return undefined;
+  if ((bytes.length !== rowBytes && bytes.length !== wakingRowBytes) || bytes[4] !== recordFormat) return undefined;
   if (bytes.readUInt32BE(0) !== (crc32(bytes.subarray(4)) ^ actorHash(type, id)) >>> 0) return undefined;
   return {
     sequenceNumber: readU48(bytes, 6),
     newestPosition: readU48(bytes, 12),
     snapshotPosition: readU48(bytes, 18),
     deleted: bytes[5] === 1,
+    wakeAt: bytes.length === wakingRowBytes ? readU48(bytes, rowBytes) : 0,
   };
-}
-
-/** Compares ids by the bytes of their UTF-8, which is the order of their code points and not of JavaScript's `<`. */
-export function compareIds(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const left = a.charCodeAt(i);
-    const right = b.charCodeAt(i);
-    if (left === right) continue;
-    // Surrogates (0xd800–0xdfff) stand for code points above every other unit.
-    const leftRank = left >= 0xd800 && left <= 0xdfff ? left + 0x10000 : left;
-    const rightRank = right >= 0xd800 && right <= 0xdfff ? right + 0x10000 : right;
-    return leftRank - rightRank;
-  }
-  return a.length - b.length;
 }
 
 /** Keeps the `limit` least ids of all that are offered. */

@@ -30,6 +30,46 @@ export interface CommandBody {
   readonly tellsAcknowledged: number;
   /** Present on a delivery from another actor: whose tell this was. */
   readonly delivery: TellMark | undefined;
+  /** Present on a delivery that was refused for good: nothing else of it was kept. */
+  readonly refusal?: StoredRefusal | undefined;
+  /** Tells above `tellsAcknowledged` that are done with: dead letters. */
+  readonly tellsSettled?: readonly number[];
+  /** Reminders that were set, moved on or ended, by name. */
+  readonly reminders?: readonly ReminderChange[];
+}
+
+/** Why a delivery was refused. */
+export interface StoredRefusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** One reminder as it lies in records and snapshots. */
+export interface StoredReminder {
+  readonly name: string;
+  /** Ordinal of the record that set it: tells its ticks from those of an earlier one of the same name. */
+  readonly registered: number;
+  /** The tick it waits for, milliseconds since 1970. */
+  readonly dueAt: number;
+  readonly command: string;
+  readonly input: unknown;
+  /** 0: its ticks are not at an interval. */
+  readonly everyMs: number;
+  /** Empty: none. */
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly missed: 'fire-once' | 'all' | 'skip';
+  /** Failed tries of the tick that is due. */
+  readonly failures: number;
+  /** When it is tried again; 0 if it has not failed. */
+  readonly retryAt: number;
+}
+
+/** What a command did to one reminder. */
+export interface ReminderChange {
+  readonly name: string;
+  /** undefined: it is gone. */
+  readonly reminder: StoredReminder | undefined;
 }
 
 /** A tell on its way: leaves its sender's outbox when the receiver has recorded it. */
@@ -78,6 +118,9 @@ export interface SnapshotBody {
   readonly lastTellNumber: number;
   /** High-water marks of senders, for deduplication. */
   readonly marks: readonly TellMark[];
+  readonly reminders?: readonly StoredReminder[];
+  /** The time of the last recorded command; 0 or absent: none since it was deleted. */
+  readonly lastCommandAt?: number;
 }
 
 /** Body of an `epochStart` record. */
@@ -103,23 +146,41 @@ export function encodeCommandBody(body: CommandBody): Buffer {
     events.push(event.data === undefined ? [event.type, event.version] : [event.type, event.version, event.data]);
   }
   const fields: unknown[] = [body.commandId, body.fingerprint, events];
-  const { tells, delivery, tellsAcknowledged } = body;
-  const talks = tells.length > 0 || delivery !== undefined || tellsAcknowledged > 0;
+  const { tells, delivery, tellsAcknowledged, reminders = [], tellsSettled = [], refusal } = body;
+  const isRare = reminders.length > 0 || tellsSettled.length > 0 || refusal !== undefined;
+  const talks = tells.length > 0 || delivery !== undefined || tellsAcknowledged > 0 || isRare;
   if (body.reply !== undefined || talks) fields.push(wrap(body.reply));
   if (talks) fields.push(tells.map(encodeTell), tellsAcknowledged);
   if (delivery) fields.push([delivery.senderType, delivery.senderId, delivery.number]);
+  else if (isRare) fields.push(null);
+  if (isRare) fields.push(reminders.map(encodeReminderChange), tellsSettled);
+  if (refusal) fields.push([refusal.code, refusal.message]);
   return encodeData(fields);
 }
 
 export function decodeCommandBody(bytes: Uint8Array): CommandBody {
-  const [commandId, fingerprint, events, reply, tells, tellsAcknowledged, delivery] = decodeData(bytes) as [
+  const [
+    commandId,
+    fingerprint,
+    events,
+    reply,
+    tells,
+    tellsAcknowledged,
+    delivery,
+    reminders = [],
+    tellsSettled = [],
+    refusal,
+  ] = decodeData(bytes) as [
     CommandId,
     number,
     [string, number, unknown][],
     unknown[]?,
     EncodedTell[]?,
     number?,
-    EncodedMark?,
+    (EncodedMark | null)?,
+    EncodedReminder[]?,
+    number[]?,
+    [string, string]?,
   ];
   return {
     commandId,
@@ -128,7 +189,10 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     reply: reply?.[0],
     tells: tells?.map(decodeTell) ?? [],
     tellsAcknowledged: tellsAcknowledged ?? 0,
-    delivery: delivery && decodeMark(delivery),
+    delivery: delivery ? decodeMark(delivery) : undefined,
+    ...(refusal ? { refusal: { code: refusal[0], message: refusal[1] } } : {}),
+    ...(tellsSettled.length > 0 ? { tellsSettled } : {}),
+    ...(reminders.length > 0 ? { reminders: reminders.map(decodeReminderChange) } : {}),
   };
 }
 
@@ -149,6 +213,9 @@ export function encodeSnapshotBody(body: SnapshotBody): Buffer {
     body.outbox.map(encodeTell),
     body.lastTellNumber,
     body.marks.map((mark) => [mark.senderType, mark.senderId, mark.number]),
+    ...(body.reminders?.length || body.lastCommandAt
+      ? [(body.reminders ?? []).map((reminder) => encodeReminder(reminder)), body.lastCommandAt ?? 0]
+      : []),
   ]);
 }
 
@@ -163,6 +230,8 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     outbox,
     lastTellNumber,
     marks,
+    reminders = [],
+    lastCommandAt = 0,
   ] = decodeData(bytes) as [
     number,
     number,
@@ -173,6 +242,8 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     EncodedTell[],
     number,
     EncodedMark[],
+    EncodedReminder[]?,
+    number?,
   ];
   return {
     snapshotVersion,
@@ -190,6 +261,8 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     outbox: outbox.map(decodeTell),
     lastTellNumber,
     marks: marks.map(decodeMark),
+    ...(reminders.length > 0 ? { reminders: reminders.map(decodeReminder) } : {}),
+    ...(lastCommandAt > 0 ? { lastCommandAt } : {}),
   };
 }
 
@@ -204,6 +277,22 @@ export function decodeEpochStartBody(bytes: Uint8Array): EpochStartBody {
 
 type EncodedTell = [number, string, string, string, unknown?];
 type EncodedMark = [string, string, number];
+/** The name alone: it is gone. */
+type EncodedReminder = [
+  name: string,
+  registered?: number,
+  dueAt?: number,
+  command?: string,
+  everyMs?: number,
+  cron?: string,
+  timeZone?: string,
+  missed?: number,
+  failures?: number,
+  retryAt?: number,
+  input?: unknown,
+];
+/** Kept by their place: new ones are added at the end. */
+const missedPolicies: readonly StoredReminder['missed'][] = ['fire-once', 'all', 'skip'];
 
 function wrap(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
@@ -211,6 +300,49 @@ function wrap(value: unknown): readonly unknown[] {
 
 function encodeTell(tell: OutgoingTell): readonly unknown[] {
   return [tell.number, tell.type, tell.id, tell.command, ...wrap(tell.input)];
+}
+
+function encodeReminderChange({ name, reminder }: ReminderChange): readonly unknown[] {
+  return reminder ? encodeReminder(reminder) : [name];
+}
+
+function decodeReminderChange(encoded: EncodedReminder): ReminderChange {
+  return { name: encoded[0], reminder: encoded.length === 1 ? undefined : decodeReminder(encoded) };
+}
+
+function encodeReminder(reminder: StoredReminder): readonly unknown[] {
+  const { name, registered, dueAt, command, everyMs, cron, timeZone, missed, failures, retryAt } = reminder;
+  const policy = missedPolicies.indexOf(missed);
+  return [
+    name,
+    registered,
+    dueAt,
+    command,
+    everyMs,
+    cron,
+    timeZone,
+    policy,
+    failures,
+    retryAt,
+    ...wrap(reminder.input),
+  ];
+}
+
+function decodeReminder(encoded: EncodedReminder): StoredReminder {
+  const [name, registered, dueAt, command, everyMs, cron, timeZone, missed, failures, retryAt, input] = encoded;
+  return {
+    name,
+    registered: registered!,
+    dueAt: dueAt!,
+    command: command!,
+    input,
+    everyMs: everyMs!,
+    cron: cron!,
+    timeZone: timeZone!,
+    missed: missedPolicies[missed!]!,
+    failures: failures!,
+    retryAt: retryAt!,
+  };
 }
 
 function decodeTell([number, type, id, command, input]: EncodedTell): OutgoingTell {

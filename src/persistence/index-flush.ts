@@ -9,13 +9,16 @@
  *
  * Index rows need no atomicity among themselves: what the checkpoint does not cover is read from the log again, and
  * lies over them. They need no fsync either: what is lost of them is lost together with the checkpoint.
+ *
+ * An actor's row and its wake row go into the same batch, which also takes away the wake row that its row of before
+ * speaks of: so the two never disagree on disk, whatever is lost.
  */
 import type { ActorId, ActorTypeName, Position } from '../core/ids.ts';
-import { decodeActorRow, encodeActorRow, snapshotUnknown, withSnapshotFrom } from './actor-index.ts';
+import { decodeActorRow, encodeActorRow, withSnapshotFrom } from './actor-index.ts';
 import { type Checkpoint, encodeCheckpoint } from './checkpoint.ts';
 import type { BatchRows } from './group-commit.ts';
 import type { ActorIndexEntry } from './journal.ts';
-import { actorKey, checkpointKey } from './keys.ts';
+import { actorKey, checkpointKey, wakeKey } from './keys.ts';
 import type { OpenShard } from './open-shard.ts';
 
 export interface IndexLimits {
@@ -43,12 +46,14 @@ export interface IndexFlushDriver {
 }
 
 interface Slice {
-  readonly rows: readonly (readonly [key: Buffer, value: Buffer])[];
+  /** Without a value: a row that goes away. */
+  readonly rows: readonly (readonly [key: Buffer, value: Buffer | undefined])[];
   readonly isLast: boolean;
 }
 
 /** Slices that are made ahead of the batches they go into. */
 const slicesAheadMax = 16;
+const noValue = Buffer.alloc(0);
 /** Above 1, or the index could fall behind for ever. */
 const rowsPerAddition = 1.5;
 
@@ -119,7 +124,10 @@ export class IndexFlush {
     while (count === 0 || count < additions * rowsPerAddition) {
       const slice = this.#slices.shift();
       if (!slice) return false;
-      for (const [key, value] of slice.rows) rows.put(key, value);
+      for (const [key, value] of slice.rows) {
+        if (value) rows.put(key, value);
+        else rows.del(key);
+      }
       count += this.#limits.indexRowsPerBatch;
       this.#sliceTaken?.();
       if (slice.isLast) {
@@ -212,7 +220,8 @@ export class IndexFlush {
     let part: IndexItem[] = [];
     for (const shard of shards) {
       for (const { type, id, entry } of shard.frozen!.overlay.entries()) {
-        part.push({ key: actorKey(shard.shard, shard.gen, type, id), type, id, entry });
+        const key = actorKey(shard.shard, shard.gen, type, id);
+        part.push({ shard, key, type: type as ActorTypeName, id: id as ActorId, entry });
         if (part.length < this.#limits.indexRowsPerBatch) continue;
         await this.#offer({ rows: await this.#encode(part), isLast: false });
         part = [];
@@ -221,16 +230,21 @@ export class IndexFlush {
     await this.#offer({ rows: await this.#encode(part), isLast: true });
   }
 
-  async #encode(items: readonly IndexItem[]): Promise<[Buffer, Buffer][]> {
-    const unknown = items.filter(({ entry }) => entry.snapshotPosition === snapshotUnknown);
-    const below = unknown.length === 0 ? [] : await this.#driver.readRows(unknown.map(({ key }) => key));
-    let next = 0;
-    return items.map(({ key, type, id, entry }) => {
-      if (entry.snapshotPosition !== snapshotUnknown) return [key, encodeActorRow(type, id, entry)];
-      const bytes = below[next++];
-      const whole = withSnapshotFrom(entry, bytes && decodeActorRow(type as ActorTypeName, id as ActorId, bytes));
-      return [key, encodeActorRow(type, id, whole)];
-    });
+  async #encode(items: readonly IndexItem[]): Promise<Slice['rows']> {
+    if (items.length === 0) return [];
+    const below = await this.#driver.readRows(items.map(({ key }) => key));
+    const rows: [Buffer, Buffer | undefined][] = [];
+    for (const [i, { shard, key, type, id, entry }] of items.entries()) {
+      const bytes = below[i];
+      const before = bytes && decodeActorRow(type, id, bytes);
+      const { wakeAt } = entry;
+      if (before && before.wakeAt > 0 && before.wakeAt !== wakeAt)
+        rows.push([wakeKey(shard.shard, shard.gen, { wakeAt: before.wakeAt, type, id }), undefined]);
+      if (wakeAt > 0 && before?.wakeAt !== wakeAt)
+        rows.push([wakeKey(shard.shard, shard.gen, { wakeAt, type, id }), noValue]);
+      rows.push([key, encodeActorRow(type, id, withSnapshotFrom(entry, before))]);
+    }
+    return rows;
   }
 
   async #offer(slice: Slice): Promise<void> {
@@ -251,9 +265,10 @@ export class IndexFlush {
 }
 
 interface IndexItem {
+  readonly shard: OpenShard;
   readonly key: Buffer;
-  readonly type: string;
-  readonly id: string;
+  readonly type: ActorTypeName;
+  readonly id: ActorId;
   readonly entry: ActorIndexEntry;
 }
 

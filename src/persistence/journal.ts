@@ -19,7 +19,8 @@
  * - **Damage is told, never served.** A record whose head or body does not verify is reported as damaged by `read`;
  *   a store that lost synced rows does not open (`DamagedStore`), and is left as it was found.
  * - **Actor index.** `actor` answers from the newest record of that actor in the log. It covers everything
- *   appended; what it flushes to disk covers only what `commit` has announced.
+ *   appended; what it flushes to disk covers only what `commit` has announced. So does `wakes`, the same entries in
+ *   the order of their `wakeAt`: who has to be woken is known without reading anybody's history.
  *
  * Every implementation passes `journalSuite` (exported from `greenroom/testing`).
  */
@@ -71,6 +72,22 @@ export interface ActorIndexEntry {
   readonly snapshotPosition: Position;
   /** Its newest record but snapshots is `deleted`: nothing happened since. */
   readonly deleted: boolean;
+  /** When it has to be woken, as its newest record says; 0: nothing to do. */
+  readonly wakeAt: number;
+}
+
+/** A place in the order in which actors have to be woken: by time, then by type and id. */
+export interface WakeMark {
+  readonly wakeAt: number;
+  /** Empty, with an empty id: before all that have to be woken at this time. */
+  readonly type: ActorTypeName | '';
+  readonly id: ActorId | '';
+}
+
+/** An actor that has to be woken. */
+export interface ListedWake extends WakeMark {
+  readonly type: ActorTypeName;
+  readonly id: ActorId;
 }
 
 /** Told when what was added to a batch is on disk, or never will be. Called once, never during the adding call. */
@@ -165,6 +182,8 @@ export interface Journal {
   actor(shard: ShardId, type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined;
   /** Actors of a type in all shards, by the bytes of their ids, exclusive `after`. Deleted ones are left out. */
   listActors(type: ActorTypeName, after: string | undefined, limit: number): Promise<readonly ListedActor[]>;
+  /** Actors of a shard that have to be woken, soonest first, exclusive `after`. Covers everything appended before the call. */
+  wakes(shard: ShardId, after: WakeMark, limit: number): Promise<readonly ListedWake[]>;
 
   /** Free bytes where the data lies; undefined if unknown. */
   freeBytes(): Promise<number | undefined>;

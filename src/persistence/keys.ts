@@ -10,13 +10,15 @@
  *     L shard u16 · gen u32 · position u48 · 'h'  the hollow positions of the 64 from this one on
  *     M name                                 about the store itself: `store`, `boot`
  *     N n u48                                what batch n wrote
+ *     W shard u16 · gen u32 · wakeAt u48 · n u8 · type · id    an actor that has to be woken; its `E` row says so, too
  *
  * A type's name carries its length; the id, the last part, ends with the key. (With a length before it, a range over
  * `E` would give short ids first, and not the ids in the order of their bytes.) A shard's log is one range, and rows
  * that are appended at the same time in different shards lie in different places of it: what is read together lies
  * together. `gen` is the number of times the shard's log was begun anew.
  */
-import type { ActorId, Position, ShardId } from '../core/ids.ts';
+import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
+import type { ListedWake, WakeMark } from './journal.ts';
 import { readU48, writeU48 } from './record.ts';
 
 /** First bytes of keys. */
@@ -28,6 +30,7 @@ export const keyLetters = {
   log: 0x4c,
   meta: 0x4d,
   batch: 0x4e,
+  wake: 0x57,
   controlCopy: 0x63,
   hardStateCopy: 0x68,
 } as const;
@@ -129,6 +132,44 @@ export function parseActorKey(
     gen: bytes.readUInt32BE(3),
     type: bytes.toString('latin1', 8, 8 + bytes[7]!),
     id: idOfActorKey(bytes),
+  };
+}
+
+/** An actor in the order of waking: time before type and id. The row's value is empty. */
+export function wakeKey(shard: ShardId, gen: number, { wakeAt, type, id }: WakeMark): Buffer {
+  const key = Buffer.allocUnsafe(14 + type.length + Buffer.byteLength(id));
+  key[0] = keyLetters.wake;
+  key.writeUInt16BE(shard, 1);
+  key.writeUInt32BE(gen, 3);
+  writeU48(key, wakeAt, 7);
+  key[13] = type.length;
+  key.write(type, 14, 'latin1');
+  key.write(id, 14 + type.length, 'utf8');
+  return key;
+}
+
+/** The range of a shard's wake rows after a mark. */
+export function wakeRange(shard: ShardId, gen: number, after: WakeMark): { gt: Buffer; lt: Buffer } {
+  const end = Buffer.allocUnsafe(7);
+  end[0] = keyLetters.wake;
+  end.writeUInt16BE(shard, 1);
+  end.writeUInt32BE(gen + 1, 3);
+  return { gt: wakeKey(shard, gen, after), lt: end };
+}
+
+/** What a `W` key names; undefined if it is not one of ours. */
+export function parseWakeKey(
+  key: Uint8Array,
+): (ListedWake & { readonly shard: ShardId; readonly gen: number }) | undefined {
+  const bytes = asBuffer(key);
+  if (bytes[0] !== keyLetters.wake || bytes.length < 14 || bytes.length <= 14 + bytes[13]!) return undefined;
+  const typeEnd = 14 + bytes[13]!;
+  return {
+    shard: bytes.readUInt16BE(1),
+    gen: bytes.readUInt32BE(3),
+    wakeAt: readU48(bytes, 7),
+    type: bytes.toString('latin1', 14, typeEnd) as ActorTypeName,
+    id: bytes.toString('utf8', typeEnd) as ActorId,
   };
 }
 

@@ -24,16 +24,19 @@ import {
   JournalError,
   type JournalStatus,
   type ListedActor,
+  type ListedWake,
   type LogTail,
   type OpenReport,
   type ReadResult,
   type StoreIdentity,
+  type WakeMark,
 } from './journal.ts';
 import type { JournalView } from './journal-view.ts';
 import { batchKey, checkpointKey, hollowBlockStart, hollowKey, metaKey } from './keys.ts';
 import { LevelView } from './level-view.ts';
 import { logFileNumber } from './leveldb-manifest.ts';
 import { listActors } from './list-actors.ts';
+import { listWakes } from './list-wakes.ts';
 import { headOf, LogReader } from './log-reader.ts';
 import {
   assertCommittable,
@@ -328,6 +331,10 @@ export class LevelJournal implements Journal {
   listActors(type: ActorTypeName, after: string | undefined, limit: number): Promise<readonly ListedActor[]> {
     this.#assertOpened();
     return listActors(this.#database, this.#shards, type, after, limit);
+  }
+
+  wakes(shard: ShardId, after: WakeMark, limit: number): Promise<readonly ListedWake[]> {
+    return listWakes(this.#database, this.#shard(shard), after, limit);
   }
 
   async freeBytes(): Promise<number | undefined> {

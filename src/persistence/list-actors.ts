@@ -6,7 +6,8 @@
  * A page shows one moment: the ranges and the layers in memory are taken in the same turn.
  */
 import type { ActorId, ActorTypeName } from '../core/ids.ts';
-import { compareIds, decodeActorRow, LeastIds, withSnapshotFrom } from './actor-index.ts';
+import { decodeActorRow, LeastIds, withSnapshotFrom } from './actor-index.ts';
+import { compareIds } from './compare-ids.ts';
 import { type ActorIndexEntry, JournalError, type ListedActor } from './journal.ts';
 import { actorRange, idOfActorKey } from './keys.ts';
 import type { Database } from './log-scan.ts';

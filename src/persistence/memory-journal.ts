@@ -6,7 +6,8 @@
  */
 import { assert } from '../core/assert.ts';
 import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
-import { ActorOverlay, compareIds, entryAfter, LeastIds, snapshotUnknown } from './actor-index.ts';
+import { ActorOverlay, entryAfter, LeastIds, snapshotUnknown } from './actor-index.ts';
+import { compareIds } from './compare-ids.ts';
 import { type HollowRecord, hollowResult } from './hollow.ts';
 import {
   type ActorIndexEntry,
@@ -17,10 +18,12 @@ import {
   JournalError,
   type JournalStatus,
   type ListedActor,
+  type ListedWake,
   type LogTail,
   type OpenReport,
   type ReadResult,
   type StoreIdentity,
+  type WakeMark,
 } from './journal.ts';
 import { type JournalView, type ViewRow, viewRow } from './journal-view.ts';
 import {
@@ -296,6 +299,10 @@ export class MemoryJournal implements Journal {
       }
     }
     return least.items;
+  }
+
+  async wakes(shard: ShardId, after: WakeMark, limit: number): Promise<readonly ListedWake[]> {
+    return this.#logs.get(shard)?.index.wakes(after, limit) ?? [];
   }
 
   async freeBytes(): Promise<number | undefined> {

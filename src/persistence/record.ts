@@ -21,12 +21,16 @@
  *    50  u8   number of distances
  *    51  u8   bytes of the type's name
  *    52  u16  bytes of the id
- *    54       type, id (UTF-8), distances (LEB128: how many positions back)
+ *    54       type, id (UTF-8), distances (LEB128: how many positions back),
+ *             u48 wakeAt if there is something to do: absent in most records, and passed over by older readers
  *    headLength … end: the body (see codec.ts)
  *
  * The distances lead to the actor's record before this one and to its newest earlier records whose ordinal is a
  * multiple of 16, 256, 4,096 and 65,536 (each level present once the ordinal is above it): so a history is walked back by point reads, and any place in it is found
  * in O(log n) of them. (A skip list whose levels are fixed by the ordinal; no index row per event is needed.)
+ *
+ * `wakeAt` says when the actor has something to do by itself, as of this record: it is in the head, so that every
+ * replica can tell it from the log alone, without decoding a body or knowing the actor's class.
  */
 import { assert } from '../core/assert.ts';
 import { chainHash } from '../core/hash.ts';
@@ -35,6 +39,7 @@ import { crc32 } from './crc32.ts';
 
 export const recordFormat = 1;
 const fixedHeadBytes = 54;
+const wakeAtBytes = 6;
 
 export type RecordKind = 'command' | 'snapshot' | 'epochStart' | 'deleted';
 const kindBytes: Record<RecordKind, number> = { command: 1, snapshot: 2, epochStart: 3, deleted: 4 };
@@ -57,7 +62,12 @@ export interface RecordDraft {
   /** Absolute positions, see {@link ordinalLevels}; only those that exist, newest first. */
   readonly previous: readonly Position[];
   readonly body: Uint8Array;
+  /** When the actor has to be woken, milliseconds since 1970; 0 or absent: nothing to do. See {@link unsentWakeAt}. */
+  readonly wakeAt?: number;
 }
+
+/** The `wakeAt` of an actor with unsent tells: as soon as somebody owns the shard, whatever the clock says. */
+export const unsentWakeAt = 1;
 
 /** What the shard's log adds when it takes the draft. */
 export interface RecordStamp {
@@ -83,6 +93,8 @@ export interface RecordHead {
   readonly type: ActorTypeName | '';
   readonly id: ActorId | '';
   readonly previous: readonly Position[];
+  /** When the actor has to be woken, as of this record; 0: nothing to do. */
+  readonly wakeAt: number;
   /** Where the body starts. */
   readonly headLength: number;
 }
@@ -110,7 +122,7 @@ export function nextChain(
 }
 
 export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRecord {
-  const { type, id, body, previous } = draft;
+  const { type, id, body, previous, wakeAt = 0 } = draft;
   const typeBytes = Buffer.byteLength(type);
   const idBytes = Buffer.byteLength(id);
   assert(
@@ -120,7 +132,7 @@ export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRec
   assert(draft.eventCount < 65_536, () => `at most 65,535 events in a record, got ${draft.eventCount}`);
   let distanceBytes = 0;
   for (const position of previous) distanceBytes += varintBytes(stamp.position - position);
-  const headLength = fixedHeadBytes + typeBytes + idBytes + distanceBytes;
+  const headLength = fixedHeadBytes + typeBytes + idBytes + distanceBytes + (wakeAt > 0 ? wakeAtBytes : 0);
   const bytes = Buffer.allocUnsafe(headLength + body.length);
   const bodyCrc = crc32(body);
   const chain = nextChain(stamp.previousChain, stamp.position, stamp.epoch, draft.actorHash, bodyCrc);
@@ -150,6 +162,10 @@ export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRec
     );
     offset = writeVarint(bytes, stamp.position - position, offset);
   }
+  if (wakeAt > 0) {
+    writeU48(bytes, wakeAt, offset);
+    offset += wakeAtBytes;
+  }
   bytes.set(body, offset);
   bytes.writeUInt32BE(crc32(bytes.subarray(4, headLength)), 0);
   return {
@@ -168,6 +184,7 @@ export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRec
       type,
       id,
       previous,
+      wakeAt,
       headLength,
     },
   };
@@ -219,6 +236,7 @@ export function decodeHead(bytes: Buffer): DecodedHead {
       type: bytes.toString('utf8', fixedHeadBytes, typeEnd) as ActorTypeName,
       id: bytes.toString('utf8', typeEnd, idEnd) as ActorId,
       previous,
+      wakeAt: headLength - offset >= wakeAtBytes ? readU48(bytes, offset) : 0,
       headLength,
     },
   };

@@ -9,7 +9,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Position, ShardId } from '../core/ids.ts';
+import type { ActorTypeName, Position, ShardId } from '../core/ids.ts';
 import { decodeActorRow } from './actor-index.ts';
 import { checkFiles, type FoundDamage } from './check-files.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
@@ -26,6 +26,8 @@ import {
   logKey,
   parseActorKey,
   parseLogKey,
+  parseWakeKey,
+  wakeKey,
 } from './keys.ts';
 import { copyDatabase } from './linked-copy.ts';
 import { loadStore } from './load-store.ts';
@@ -183,6 +185,7 @@ class Verification {
       this.#options.onProgress?.({ step: 'records', done: shard + 1, total: shardCount });
     }
     await this.#index(database, shardCount);
+    await this.#wakes(database);
   }
 
   async #log(database: Database, shardCount: number, shard: ShardId, gen: number, covered: LogTail): Promise<void> {
@@ -244,6 +247,9 @@ class Verification {
       this.#found({ shard, type, id, problem: 'its index row is damaged' });
       return;
     }
+    const { wakeAt } = entry;
+    if (wakeAt > 0 && database.getSync(wakeKey(shard, gen, { wakeAt, type: type as ActorTypeName, id })) === undefined)
+      this.#found({ shard, type, id, problem: 'its index row says when to wake it, but no wake row does' });
     const position = entry.newestPosition;
     const bytes = database.getSync(logKey(shard, gen, position));
     // The row may lag behind the log: what it names may have become hollow since.
@@ -254,6 +260,32 @@ class Verification {
       this.#found({ shard, position, type, id, problem: 'the newest record its index row names is not there' });
     else if (head.type !== type || head.id !== id || lastSequence(head) !== entry.sequenceNumber)
       this.#found({ shard, position, type, id, problem: 'its index row names a record that is not its newest' });
+  }
+
+  /** Each wake row says what its actor's index row says. */
+  async #wakes(database: Database): Promise<void> {
+    const iterator = database.keys(letterRange(keyLetters.wake));
+    try {
+      for (;;) {
+        const keys = await iterator.nextv(rowsPerChunk);
+        if (keys.length === 0) break;
+        for (const key of keys) this.#wakeRow(database, key);
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  #wakeRow(database: Database, key: Buffer): void {
+    const place = parseWakeKey(key);
+    if (!place) {
+      this.#found({ problem: `a wake row has the unknown key ${key.toString('hex')}` });
+      return;
+    }
+    const { shard, gen, type, id, wakeAt } = place;
+    const bytes = database.getSync(actorKey(shard, gen, type, id));
+    if ((bytes && decodeActorRow(type, id, bytes))?.wakeAt !== wakeAt)
+      this.#found({ shard, type, id, problem: 'a wake row speaks of it, but its index row does not' });
   }
 
   #found(damage: StoreDamage): void {

@@ -8,6 +8,7 @@
 import type { Actor, ActorType, CommandName, EventOf, EventsOf, Immutable, InputOf, StateOf } from '../actors/actor.ts';
 import { type ActorDefinition, actorTypeName, savedEvent } from '../actors/definition.ts';
 import { eventVersion } from '../actors/memory.ts';
+import type { ReminderInfo } from '../actors/reminders.ts';
 import type { Rejection } from '../core/errors.ts';
 import type { StoredEvent } from '../persistence/codec.ts';
 import { type Answer, Rehearsal, type Told } from './rehearsal.ts';
@@ -66,6 +67,8 @@ export interface Outcome<A, R> {
   state: Immutable<StateOf<A>>;
   /** What the actor told others, in order. */
   tells: Told[];
+  /** The reminders that are set after the command; none of them fires by itself. */
+  reminders: readonly ReminderInfo[];
 }
 
 export interface GivenOptions {
@@ -171,6 +174,7 @@ class Scene<A extends Actor> implements Given<A> {
       events: events.map(({ type, data }) => (data === undefined ? { type } : { type, data })) as EventOf<A>[],
       state: rehearsal.stateOf(this.#type, id) as Immutable<StateOf<A>>,
       tells: [...rehearsal.toldBy(this.#type, id)],
+      reminders: rehearsal.remindersOf(this.#type, id),
     };
   }
 }

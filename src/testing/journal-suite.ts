@@ -15,6 +15,10 @@ import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
 import { type Random, seededRandom } from '../core/random.ts';
 import type { Completion, Journal, LogTail, ReadResult } from '../persistence/journal.ts';
 import { type EncodedRecord, encodeRecord, lastSequence, nextChain, type RecordKind } from '../persistence/record.ts';
+import { counter, draft, idIn, ignore, suiteShardCount, Writer } from './record-writer.ts';
+import { allWakes, expectedWakes, wakeSuite } from './wake-suite.ts';
+
+export { idIn, suiteShardCount, Writer } from './record-writer.ts';
 
 export interface JournalUnderTest {
   /** Open. Its store has {@link suiteShardCount} shards. */
@@ -38,10 +42,6 @@ export interface JournalSuiteOptions {
   /** Operations in a random run; default 400. */
   readonly operations?: number;
 }
-
-export const suiteShardCount = 4;
-
-const counter = 'Counter' as ActorTypeName;
 
 export function journalSuite({ test, create, seeds, operations = 400 }: JournalSuiteOptions): void {
   const withJournal = (title: string, run: (under: JournalUnderTest) => Promise<void>): void =>
@@ -386,21 +386,57 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
       const at = (from: Journal) => from.actor(0, counter, idIn(0, 'a'));
       assert.equal(at(journal), undefined);
       writer.append(0, 'a', { events: 2 });
-      assert.deepEqual(at(journal), { sequenceNumber: 2, newestPosition: 1, snapshotPosition: 0, deleted: false });
+      assert.deepEqual(at(journal), {
+        sequenceNumber: 2,
+        newestPosition: 1,
+        snapshotPosition: 0,
+        deleted: false,
+        wakeAt: 0,
+      });
       writer.append(0, 'other');
       writer.append(0, 'a', { kind: 'snapshot', events: 0 });
-      assert.deepEqual(at(journal), { sequenceNumber: 2, newestPosition: 3, snapshotPosition: 3, deleted: false });
+      assert.deepEqual(at(journal), {
+        sequenceNumber: 2,
+        newestPosition: 3,
+        snapshotPosition: 3,
+        deleted: false,
+        wakeAt: 0,
+      });
       writer.append(0, 'a', { events: 0 });
       writer.append(0, 'a', { events: 1 });
-      assert.deepEqual(at(journal), { sequenceNumber: 3, newestPosition: 5, snapshotPosition: 3, deleted: false });
+      assert.deepEqual(at(journal), {
+        sequenceNumber: 3,
+        newestPosition: 5,
+        snapshotPosition: 3,
+        deleted: false,
+        wakeAt: 0,
+      });
       journal.commit(0, 5);
       const second = await under.reopen();
-      assert.deepEqual(at(second), { sequenceNumber: 3, newestPosition: 5, snapshotPosition: 3, deleted: false });
+      assert.deepEqual(at(second), {
+        sequenceNumber: 3,
+        newestPosition: 5,
+        snapshotPosition: 3,
+        deleted: false,
+        wakeAt: 0,
+      });
       const more = new Writer(second, writer);
       more.append(0, 'a', { events: 1 });
-      assert.deepEqual(at(second), { sequenceNumber: 4, newestPosition: 6, snapshotPosition: 3, deleted: false });
+      assert.deepEqual(at(second), {
+        sequenceNumber: 4,
+        newestPosition: 6,
+        snapshotPosition: 3,
+        deleted: false,
+        wakeAt: 0,
+      });
       more.append(0, 'a', { kind: 'deleted', events: 0 });
-      assert.deepEqual(at(second), { sequenceNumber: 4, newestPosition: 7, snapshotPosition: 7, deleted: true });
+      assert.deepEqual(at(second), {
+        sequenceNumber: 4,
+        newestPosition: 7,
+        snapshotPosition: 7,
+        deleted: true,
+        wakeAt: 0,
+      });
       more.append(0, 'a', { kind: 'snapshot', events: 0 });
       assert.equal(at(second)?.deleted, true);
       second.commit(0, 8);
@@ -408,7 +444,13 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
       assert.equal(at(third)?.deleted, true);
       const last = new Writer(third, more);
       last.append(0, 'a', { events: 1 });
-      assert.deepEqual(at(third), { sequenceNumber: 5, newestPosition: 9, snapshotPosition: 8, deleted: false });
+      assert.deepEqual(at(third), {
+        sequenceNumber: 5,
+        newestPosition: 9,
+        snapshotPosition: 8,
+        deleted: false,
+        wakeAt: 0,
+      });
       assert.equal(third.actor(0, counter, 'nobody' as ActorId), undefined);
       assert.equal(third.actor(0, 'Other' as ActorTypeName, idIn(0, 'a')), undefined);
       await third.flush();
@@ -465,6 +507,8 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
       await check(again);
     },
   );
+
+  wakeSuite(withJournal);
 
   withJournal('reopening closes, and opens the same store', async (under) => {
     const before = under.journal;
@@ -534,133 +578,12 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
   }
 }
 
-const ignore: Completion = { durable() {}, failed() {} };
-
 function unexpected(error: Error): void {
   throw error;
 }
 
 function shards(): ShardId[] {
   return Array.from({ length: suiteShardCount }, (_, shard) => shard);
-}
-
-/** An id that begins with `name` and belongs to the shard. */
-export function idIn(shard: ShardId, name: string, type: string = counter, shardCount = suiteShardCount): ActorId {
-  for (let i = 0; ; i++) {
-    const id = `${name}.${i}`;
-    if (actorHash(type, id) % shardCount === shard) return id as ActorId;
-  }
-}
-
-interface WriteOptions {
-  readonly kind?: RecordKind;
-  readonly events?: number;
-  readonly epoch?: number;
-  readonly body?: Buffer;
-}
-
-/** Appends records as an actor's owner would: sequence numbers, ordinals and distances fit. */
-export class Writer {
-  readonly #journal: Journal;
-  readonly #actors: Map<string, { ordinal: number; sequence: number; positions: Position[] }>;
-
-  constructor(journal: Journal, before?: Writer) {
-    this.#journal = journal;
-    this.#actors = before ? before.#actors : new Map();
-  }
-
-  /** What was appended to the shard may have been cut off: starts its actors from what the journal knows. */
-  forget(shard: ShardId): void {
-    for (const key of this.#actors.keys()) if (key.startsWith(`${shard}/`)) this.#actors.delete(key);
-  }
-
-  append(shard: ShardId, name: string, options: WriteOptions = {}, completion: Completion = ignore): EncodedRecord {
-    return this.#append(shard, counter, idIn(shard, name), options, completion);
-  }
-
-  appendFor(type: ActorTypeName, id: ActorId, options: WriteOptions = {}): EncodedRecord {
-    return this.#append(actorHash(type, id) % suiteShardCount, type, id, options, ignore);
-  }
-
-  /** A record of no actor. */
-  appendEpochStart(shard: ShardId, epoch: number, completion: Completion = ignore): EncodedRecord {
-    const record = draft(shard, { ...this.#journal.tail(shard) }, '', { kind: 'epochStart', epoch, events: 0 });
-    this.#journal.append(shard, record, completion);
-    return record;
-  }
-
-  #append(
-    shard: ShardId,
-    type: ActorTypeName,
-    id: ActorId,
-    options: WriteOptions,
-    completion: Completion,
-  ): EncodedRecord {
-    const key = `${shard}/${type}/${id}`;
-    const tail = this.#journal.tail(shard);
-    let actor = this.#actors.get(key);
-    if (!actor) {
-      const entry = this.#journal.actor(shard, type, id);
-      const newest = entry && this.#journal.read(shard, entry.newestPosition);
-      actor = {
-        ordinal: newest?.type === 'record' ? newest.head.ordinal : 0,
-        sequence: entry?.sequenceNumber ?? 0,
-        positions: entry ? [entry.newestPosition] : [],
-      };
-      this.#actors.set(key, actor);
-    }
-    const events = options.events ?? 1;
-    const record = encodeRecord(
-      {
-        kind: options.kind ?? 'command',
-        type,
-        id,
-        actorHash: actorHash(type, id),
-        firstSequence: events === 0 ? actor.sequence : actor.sequence + 1,
-        eventCount: events,
-        ordinal: actor.ordinal + 1,
-        previous: actor.positions.slice(-1),
-        body: options.body ?? Buffer.from(`${type} ${id} ${actor.ordinal + 1}`),
-      },
-      stampAfter(tail, options.epoch),
-    );
-    this.#journal.append(shard, record, completion);
-    actor.ordinal += 1;
-    actor.sequence = lastSequence(record.head);
-    actor.positions = [record.head.position];
-    return record;
-  }
-}
-
-function stampAfter(
-  tail: LogTail,
-  epoch = Math.max(1, tail.epoch),
-): {
-  position: Position;
-  epoch: number;
-  time: number;
-  previousChain: number;
-} {
-  return { position: tail.position + 1, epoch, time: tail.time + 1, previousChain: tail.chain };
-}
-
-function draft(shard: ShardId, tail: LogTail, name: string, options: WriteOptions = {}): EncodedRecord {
-  const id = name === '' ? ('' as const) : idIn(shard, name);
-  const type = name === '' ? ('' as const) : counter;
-  return encodeRecord(
-    {
-      kind: options.kind ?? 'command',
-      type,
-      id,
-      actorHash: name === '' ? 0 : actorHash(type, id),
-      firstSequence: name === '' ? 0 : 1,
-      eventCount: options.events ?? 1,
-      ordinal: 1,
-      previous: [],
-      body: Buffer.from('x'),
-    },
-    stampAfter(tail, options.epoch),
-  );
 }
 
 function hollowAfter(tail: LogTail, position: Position) {
@@ -752,7 +675,9 @@ async function runRandom(under: JournalUnderTest, random: Random, operations: nu
     if (dice < 0.55) {
       const kinds: RecordKind[] = ['command', 'command', 'command', 'snapshot', 'deleted'];
       const kind = kinds[below(kinds.length)]!;
-      log.records.push(writer.append(shard, `actor-${below(8)}`, { kind, events: kind === 'command' ? below(3) : 0 }));
+      const events = kind === 'command' ? below(3) : 0;
+      const wakeAt = kind === 'deleted' ? 0 : below(2) * below(20);
+      log.records.push(writer.append(shard, `actor-${below(8)}`, { kind, events, wakeAt }));
     } else if (dice < 0.58) {
       log.records.push(writer.appendEpochStart(shard, (log.records.at(-1)?.head.epoch ?? 0) + 1));
     } else if (dice < 0.68) {
@@ -778,23 +703,23 @@ async function runRandom(under: JournalUnderTest, random: Random, operations: nu
     } else if (dice < 0.93) {
       await new Promise(setImmediate);
     } else if (dice < 0.96) {
-      checkModel(journal, model, hardStates);
+      await checkModel(journal, model, hardStates);
     } else if (dice < 0.985) {
       await settle();
       journal = await under.reopen();
       writer = new Writer(journal, writer);
       for (const [id, { committed }] of model) journal.commit(id, committed);
-      checkModel(journal, model, hardStates);
+      await checkModel(journal, model, hardStates);
     } else if (under.crash) {
       await settle();
       journal = await under.crash();
       writer = new Writer(journal, writer);
       for (const [id, { committed }] of model) journal.commit(id, committed);
-      checkModel(journal, model, hardStates);
+      await checkModel(journal, model, hardStates);
     }
   }
   await settle();
-  checkModel(journal, model, hardStates);
+  await checkModel(journal, model, hardStates);
   for (const [shard, log] of model) {
     const results = await readAll(journal, shard);
     assert.equal(results.length, log.records.length);
@@ -814,11 +739,11 @@ function isSuperfluous({ records, committed }: ModelLog, position: Position): bo
   });
 }
 
-function checkModel(
+async function checkModel(
   journal: Journal,
   model: ReadonlyMap<ShardId, ModelLog>,
   hardStates: ReadonlyMap<ShardId, number>,
-): void {
+): Promise<void> {
   for (const [shard, log] of model) {
     assert.equal(journal.tail(shard).position, log.records.length, `tail of shard ${shard}`);
     assert.equal(journal.tail(shard).chain, log.records.at(-1)?.head.chain ?? 0);
@@ -833,6 +758,7 @@ function checkModel(
       const id = idIn(shard, `actor-${name}`);
       assert.deepEqual(journal.actor(shard, counter, id), expectedEntry(log, id), `actor ${id} of shard ${shard}`);
     }
+    assert.deepEqual(await allWakes(journal, shard, 3), expectedWakes(log.records), `wakes of shard ${shard}`);
   }
 }
 
@@ -845,5 +771,6 @@ function expectedEntry(log: Pick<ModelLog, 'records'>, id: ActorId | '') {
     newestPosition: newest.position,
     snapshotPosition: own.findLast(({ head }) => head.kind !== 'command')?.head.position ?? 0,
     deleted: own.findLast(({ head }) => head.kind !== 'snapshot')?.head.kind === 'deleted',
+    wakeAt: newest.wakeAt,
   };
 }

@@ -6,10 +6,12 @@
 import type { Activation } from '../actors/activation.ts';
 import type { ActorClass } from '../actors/actor.ts';
 import { type ActorHome, ActorHost } from '../actors/actor-host.ts';
+import { deadLetterType } from '../actors/dead-letters.ts';
 import { type ActorDefinition, actorTypeName, defineActor, passivateAfterDefaultMs } from '../actors/definition.ts';
 import { type HistoryEvent, previousAfter, readEvents } from '../actors/history.ts';
 import { IdleList } from '../actors/idle-list.ts';
 import type { RefTarget } from '../actors/refs.ts';
+import { type ReminderInfo, reminderInfo } from '../actors/reminders.ts';
 import type { ShardLog } from '../actors/shard-log.ts';
 import type { Turn } from '../actors/turn.ts';
 import { OwnedShardLog } from '../cluster/owned-shard-log.ts';
@@ -186,6 +188,12 @@ export class Rehearsal {
     return live ? live.state : definition.memory ? replay(this.#replayed(definition, id)) : undefined;
   }
 
+  /** What the actor has set to happen, as of now. */
+  remindersOf(type: ActorClass, id: string): readonly ReminderInfo[] {
+    const live = this.#host.home(actorTypeName(type)).activations.get(id);
+    return live ? live.memory.reminders.all().map(reminderInfo) : [];
+  }
+
   /** What an actor told others, in order, delivered or not. */
   toldBy(type: ActorClass, id: string): readonly Told[] {
     return this.#host.told.get(`${actorTypeName(type)}/${id}`) ?? [];
@@ -289,6 +297,7 @@ class RehearsalHost extends ActorHost {
     const told = this.told.get(key) ?? [];
     this.told.set(key, told);
     for (const { type, id, command, input } of tells) {
+      if (type === deadLetterType) continue;
       checkSurvives(input, `the input of ${type}.${command}`);
       told.push({ type, id, command, input });
     }

@@ -118,7 +118,7 @@ export class Counter extends eventSourced({
   add(by: number) { this.persist('Added', by); return this.state; }
   get() { return this.state; }
   async slowly(ms: number) { await new Promise((done) => setTimeout(done, ms)); this.persist('Added', 1); return this.state; }
-  forget() { void Promise.reject(new Error('nobody awaits this')); return 'fine'; }
+  neglect() { void Promise.reject(new Error('nobody awaits this')); return 'fine'; }
 }
 `;
 

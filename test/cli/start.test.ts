@@ -84,7 +84,7 @@ describe('a node that can serve', () => {
   test('survives a promise that an actor forgot', async () => {
     const node = greenroom(['start', 'actors.ts', ...freePorts], directoryWith());
     const { http } = await node.isReady();
-    expect((await call(http, 'forget')).status).toBe(200);
+    expect((await call(http, 'neglect')).status).toBe(200);
     await node.says(/nobody awaits this/);
     expect((await call(http, 'get')).status).toBe(200);
   });

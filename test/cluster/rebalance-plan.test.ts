@@ -30,7 +30,7 @@ function expectSettled(model: AllocationModel): void {
 }
 
 describe('random members that join, die, return, stop, leave and are cut off', () => {
-  const seeds = Array.from({ length: Number(process.env['ALLOCATION_SEEDS'] ?? 60) }, (_, i) => i + 1);
+  const seeds = Array.from({ length: Number(process.env.ALLOCATION_SEEDS ?? 60) }, (_, i) => i + 1);
   test.each(seeds)('seed %i: nothing is lost, and in the end everything is where it belongs', (seed) => {
     const random = randomFrom(seed);
     const zones = random(3);

@@ -8,6 +8,7 @@ import type {
   ClusterInfo,
   CommandAnswer,
   CommandRequest,
+  DeadLetter,
   Gateway,
   Inspection,
   MetricHistogram,
@@ -207,6 +208,21 @@ export class FakeGateway implements Gateway {
   async delete(type: string, id: ActorId): Promise<void> {
     this.#mustKnow(type);
     this.#actors.delete(id);
+  }
+
+  letters: DeadLetter[] = [];
+
+  async deadLetters({ after = '', limit }: Page): Promise<readonly DeadLetter[]> {
+    return this.letters.filter(({ id }) => id > after).slice(0, limit);
+  }
+
+  async resendDeadLetter(id: ActorId): Promise<void> {
+    return this.dropDeadLetter(id);
+  }
+
+  async dropDeadLetter(id: ActorId): Promise<void> {
+    if (!this.letters.some((letter) => letter.id === id)) throw new GreenroomError('NOT_FOUND', `no letter '${id}'`);
+    this.letters = this.letters.filter((letter) => letter.id !== id);
   }
 
   cluster(): ClusterInfo {

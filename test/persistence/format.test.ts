@@ -10,6 +10,13 @@ import { asJson, openAt, temporaryDirectory, truthOf, write } from './stores.ts'
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), '..', 'fixtures');
 
+/** Nobody had to be woken when the fixtures were written, and nothing said so. */
+function withoutWakes(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (key, part) => {
+    return key === 'wakeAt' && part === 0 ? undefined : part;
+  });
+}
+
 describe('format 1, as version 0.1.0 wrote it', () => {
   test('a store opens, and gives back everything', async () => {
     const { path, remove } = await temporaryDirectory();
@@ -23,7 +30,7 @@ describe('format 1, as version 0.1.0 wrote it', () => {
       const journal = await openAt(directory);
       const truth = JSON.parse(await readFile(join(fixtures, 'format-1', 'truth.json'), 'utf8'));
       const found = asJson(await truthOf(journal));
-      assert.deepEqual(found, truth);
+      assert.deepEqual(withoutWakes(found), truth);
       const kinds = new Set(
         truth.rows.flat().map((row: { type: string; head?: RecordHead }) => row.head?.kind ?? row.type),
       );
@@ -42,7 +49,7 @@ describe('format 1, as version 0.1.0 wrote it', () => {
       const bytes = Buffer.from(hex, 'hex');
       const decoded = decodeHead(bytes);
       assert.ok(decoded.ok);
-      assert.deepEqual(decoded.head, head);
+      assert.deepEqual(withoutWakes(decoded.head), head);
       return verifiedBody(bytes, head);
     });
     const command = decodeCommandBody(bodies[0]);

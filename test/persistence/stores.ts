@@ -118,7 +118,7 @@ export async function write(journal: LevelJournal, seed: number, count: number, 
     else if (dice < 0.13)
       writer.append(shard, actorNames[below(actorNames.length)]!, { kind: 'deleted', events: 0, body });
     else if (dice < 0.15) writer.appendEpochStart(shard, journal.tail(shard).epoch + 1);
-    else writer.append(shard, actorNames[below(actorNames.length)]!, { body });
+    else writer.append(shard, actorNames[below(actorNames.length)]!, { body, wakeAt: (i % 3) * i });
     if (dice > 0.99) journal.setHardState(shard, { promisedEpoch: i + 1, promisedTo: `store-${i}` }, ignore);
     if (dice > 0.985) journal.setControl(controlNames[below(3)]!, Buffer.from(`value ${i}`), ignore);
     if (i % 37 === 0) await journal.flush();

@@ -157,6 +157,7 @@ describe('given a history, when a command', () => {
       events: [{ type: 'Counted', data: { key: 'a', by: 3 } }],
       state: { counts: { test: 0, a: 5 } },
       tells: [],
+      reminders: [],
     });
   });
 
@@ -243,6 +244,26 @@ describe('old histories', () => {
 });
 
 describe('others', () => {
+  test('reminders are written down and do not fire; a rejected command sets none', async () => {
+    class Alarm extends eventSourced({ initialState: () => 0, events: { Rang: (n) => n + 1 } }) {
+      set(minutes: number) {
+        this.remind('wake up', { after: minutes * 60_000 }).ring();
+        this.remind('daily', { cron: '0 9 * * *' }).ring();
+        if (minutes > 60) throw new Rejection('TOO_LATE', 'that is too late');
+      }
+      ring() {
+        this.persist('Rang');
+      }
+    }
+    const { reminders, state } = await given(Alarm, [], { now: 0 }).when('set', 30);
+    expect(state).toBe(0);
+    expect(reminders).toEqual([
+      { name: 'wake up', command: 'ring', dueAt: 1_800_000, missed: 'fire-once' },
+      { name: 'daily', command: 'ring', dueAt: 9 * 3_600_000, cron: '0 9 * * *', timeZone: 'UTC', missed: 'fire-once' },
+    ]);
+    expect((await given(Alarm).when('set', 61)).reminders).toEqual([]);
+  });
+
   test('tells are written down, not delivered, and go with the command', async () => {
     const { tells, events } = await given(Counter, [], { id: 'me', now: 9 }).when('close');
     expect(events).toEqual([{ type: 'Closed', data: { at: 9 } }]);

@@ -15,7 +15,14 @@ import type { AppendedAt, AppendOutcome, Confirmation, LogRefusal, ShardLog } fr
 import { assert } from '../../core/assert.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
 import { encodeEpochStartBody } from '../../persistence/codec.ts';
-import type { ActorIndexEntry, Completion, Journal, ReadResult } from '../../persistence/journal.ts';
+import type {
+  ActorIndexEntry,
+  Completion,
+  Journal,
+  ListedWake,
+  ReadResult,
+  WakeMark,
+} from '../../persistence/journal.ts';
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
 import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
@@ -255,6 +262,10 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
 
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
     return this.#home.journal.actor(this.shard, type, id);
+  }
+
+  wakes(after: WakeMark, limit: number): Promise<readonly ListedWake[]> {
+    return this.#home.journal.wakes(this.shard, after, limit);
   }
 
   hollow(positions: readonly Position[], completion: Completion): void {

@@ -2,6 +2,7 @@
  * What a node's journal shows to the invariants. Every cluster whose nodes keep their shards in a {@link Journal} can
  * use it; the node adds what only it knows: what it serves, and which replicas are active.
  */
+import { ownRecordId } from '../../actors/command-ids.ts';
 import { decodeCommandBody } from '../../persistence/codec.ts';
 import type { Journal } from '../../persistence/journal.ts';
 import type { MemoryDisk } from '../../persistence/memory-disk.ts';
@@ -48,7 +49,10 @@ export function loggedRecord(journal: Journal, shard: number, position: number):
     firstSequence: hasEvents ? head.firstSequence : 0,
     lastSequence: hasEvents ? lastSequence(head) : 0,
     get commandId() {
-      return head.kind === 'command' ? decodeCommandBody(body).commandId : '';
+      if (head.kind !== 'command') return '';
+      const { commandId } = decodeCommandBody(body);
+      // What the runtime notes by itself is nobody's command.
+      return commandId === ownRecordId ? '' : commandId;
     },
   };
 }
