@@ -67,10 +67,10 @@ export class Exchange {
     this.#takeKey(error);
     const problem = problemOf(known ? error : problemOfDefect(this.mayHaveActed), this.idempotencyKey);
     const all = [...headers];
+    // Of an unknown outcome it says that another node may know; without it, asking again by oneself does not help.
     const isNotNow = problem.status === 429 || problem.status === 503;
-    const afterMs =
-      (error instanceof GreenroomError ? error.retryAfterMs : undefined) ??
-      (isNotNow ? retryAfterDefaultMs : undefined);
+    const asked = error instanceof GreenroomError ? error.retryAfterMs : undefined;
+    const afterMs = isNotNow ? (asked ?? retryAfterDefaultMs) : problem.status === 504 ? asked : undefined;
     if (afterMs !== undefined) all.push('Retry-After', String(Math.max(1, Math.ceil(afterMs / 1_000))));
     if (problem.status === 401) all.push('WWW-Authenticate', 'Bearer realm="greenroom"');
     this.#write(problem.status, 'application/problem+json', JSON.stringify(problem), all);

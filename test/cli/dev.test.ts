@@ -2,14 +2,24 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Actor } from '../../src/actors/actor.ts';
 import { leaveDevData, markName, prepareDevData } from '../../src/cli/dev-data.ts';
+import { experimentLine } from '../../src/cli/dev-experiment.ts';
 import { keyMeaning, keysLine } from '../../src/cli/dev-keys.ts';
 import { DevNode } from '../../src/cli/dev-node.ts';
+import { planNodes } from '../../src/cli/dev-plan.ts';
+import { idInShard, shardsToProbe } from '../../src/cli/dev-probe.ts';
+import { probeTypeName } from '../../src/cli/dev-probe-actor.ts';
+import { DevSupervisor } from '../../src/cli/dev-supervisor.ts';
 import { curlLines, curlText } from '../../src/cli/dev-welcome.ts';
 import { FileWatch } from '../../src/cli/file-watch.ts';
+import { resolveSettings } from '../../src/cli/layered-settings.ts';
+import { connect } from '../../src/client/index.ts';
+import { actorHash } from '../../src/core/hash.ts';
 import { ensureBuilt } from './built.ts';
 import { counterSource, directoryWith, freePorts, greenroom, isAlive, until } from './spawned.ts';
 import { temporaryDirectory } from './temporary.ts';
+import { textTerminal } from './text-terminal.ts';
 
 beforeAll(ensureBuilt);
 
@@ -124,6 +134,135 @@ describe('greenroom dev', () => {
     const second = greenroom(['dev', 'actors.ts', ...freePorts], cwd);
     expect((await second.ended).code).toBe(1);
     expect(second.error).toContain('another `greenroom dev`');
+  });
+});
+
+describe('greenroom dev with three nodes', () => {
+  const waitMs = 90_000;
+
+  async function trio(cwd: string, ...flags: string[]) {
+    const dev = greenroom(['dev', 'actors.ts', '--nodes', '3', '--shards', '16', ...freePorts, ...flags], cwd);
+    await dev.says(/dashboard/);
+    const nodes = [...dev.out.matchAll(/node (\w)\s+(http:\S+)\s+cluster \S+\s+pid (\d+)/g)];
+    return { dev, https: nodes.map((each) => each[2]!), pids: nodes.map((each) => Number(each[3])) };
+  }
+
+  test('is one cluster, restarts node by node without an error, keeps its data, and leaves nothing behind', {
+    timeout: waitMs,
+  }, async () => {
+    const cwd = directoryWith();
+    const { dev, https, pids } = await trio(cwd);
+    expect(https).toHaveLength(3);
+    expect(await Promise.all(https.map((http) => add(http, 2))).then((all) => all.sort())).toEqual([2, 4, 6]);
+    const calls: unknown[] = [];
+    let isOver = false;
+    const client = connect(https);
+    const load = (async () => {
+      while (!isOver) calls.push(await client.actor<{ get(): number } & Actor>('Counter', 'hits').get());
+    })();
+    writeFileSync(
+      join(cwd, 'actors.ts'),
+      counterSource.replace('get() {', 'twice() { return this.state * 2; } get() {'),
+    );
+    await dev.says(/actors\.ts changed: restarting/);
+    for (const name of ['a', 'b', 'c']) await dev.says(new RegExp(`${name} back after`));
+    isOver = true;
+    await load;
+    client.close();
+    expect(new Set(calls)).toEqual(new Set([6]));
+    for (const http of https)
+      expect(await (await fetch(`${http}/v1/actors/Counter/hits/twice`, { method: 'POST' })).json()).toBe(12);
+    dev.signal('SIGTERM');
+    expect((await dev.ended).code).toBe(0);
+    for (const pid of pids) expect(isAlive(pid)).toBe(false);
+
+    const again = await trio(cwd);
+    expect(await get(again.https[2]!)).toBe(6);
+    again.dev.signal('SIGTERM');
+    await again.dev.ended;
+    const fewer = greenroom(['dev', 'actors.ts', ...freePorts], cwd);
+    expect((await fewer.ended).code).toBe(2);
+    expect(fewer.error).toContain('holds a cluster of 3 nodes');
+    expect(fewer.error).toContain('give --nodes 3, or --fresh');
+  });
+
+  test('a change that does not load stops one node, and the others go on', { timeout: waitMs }, async () => {
+    const cwd = directoryWith();
+    const { dev, https } = await trio(cwd);
+    writeFileSync(join(cwd, 'actors.ts'), 'export const = 1;');
+    await dev.says(/a did not start \(exit code 2\)/);
+    expect(await add(https[1]!, 1)).toBe(1);
+    expect(await get(https[2]!)).toBe(1);
+    writeFileSync(join(cwd, 'actors.ts'), counterSource);
+    for (const name of ['a', 'b', 'c']) await dev.says(new RegExp(`${name} back after`));
+  });
+
+  test('keys kill a node and start it again, and a line says what callers noticed', { timeout: waitMs }, async () => {
+    const cwd = directoryWith();
+    const lines: string[] = [];
+    const terminal = { ...textTerminal({ cwd }), print: (line: string) => void lines.push(line) };
+    const resolved = resolveSettings({
+      flags: { actors: ['actors.ts'], port: '0', httpPort: '0', shards: '16' },
+      env: {},
+      file: undefined,
+    });
+    const directory = join(cwd, 'data');
+    prepareDevData(directory, false);
+    const plan = await planNodes(3, resolved, directory, terminal);
+    const supervisor = new DevSupervisor(
+      { ...plan, dataText: 'data', token: undefined, env: { PATH: process.env.PATH }, hasKeys: true },
+      terminal,
+    );
+    const says = (pattern: RegExp) =>
+      until(
+        () => `${pattern} in ${lines.join('\n')}`,
+        () => lines.find((line) => pattern.test(line)),
+      );
+    supervisor.start();
+    try {
+      await says(/press 1, 2 or 3/);
+      supervisor.press('2');
+      const report = await says(/^b killed · /);
+      expect(report).toMatch(/^b killed · \d+ shards? moved · longest pause [\d.]+ m?s · 0 commands lost$/);
+      supervisor.press('2');
+      await says(/^b back after/);
+      expect(await says(/^b started · /)).toMatch(/ · 0 commands lost$/);
+    } finally {
+      supervisor.stop();
+      expect(await supervisor.ended).toBe(0);
+    }
+  });
+});
+
+describe('the line about a killed node', () => {
+  const noticed = { moved: 86, longestPauseMs: 900, calls: 100, lost: 0, doubled: 0, failures: [], notServed: 0 };
+
+  test('is short when all went well', () => {
+    expect(experimentLine('b killed', noticed)).toBe(
+      'b killed · 86 shards moved · longest pause 900 ms · 0 commands lost',
+    );
+  });
+
+  test('hides nothing when not', () => {
+    const bad = { ...noticed, moved: 1, lost: 1, doubled: 2, failures: ['UNAVAILABLE', 'UNAVAILABLE'], notServed: 3 };
+    expect(experimentLine('b killed', bad)).toBe(
+      'b killed · 1 shard moved · longest pause 900 ms · 1 command lost · 2 commands executed twice · 2 calls failed (UNAVAILABLE) · 3 shards not served after 30.0 s',
+    );
+  });
+
+  test('is measured with one counter in each probed shard, half of them of the node that is killed', () => {
+    const shards = Array.from({ length: 256 }, (_, shard) => ({
+      shard,
+      epoch: 1,
+      owner: ['a', 'b', 'c'][shard % 3]!,
+      replicas: ['a', 'b', 'c'],
+      learners: [],
+      status: 'active',
+    }));
+    const probed = shardsToProbe(shards, 'b');
+    expect(new Set(probed).size).toBe(32);
+    expect(probed.filter((shard) => shard % 3 === 1)).toHaveLength(16);
+    for (const shard of probed) expect(actorHash(probeTypeName, idInShard(shard, 256)) % 256).toBe(shard);
   });
 });
 

@@ -153,11 +153,12 @@ describe('refused, with what happened and what to do, is', () => {
 
   test.each([
     [['start', 'actors.ts', '--port', 'x'], /--port: 'x' is not a port/],
-    [['start', 'actors.ts', '--join', 'b:7400'], /join: not yet/],
-    [['start', 'actors.ts', '--found'], /found: not yet/],
+    [['start', 'actors.ts', '--join', 'b'], /has "b", no address such as/],
+    [['start', 'actors.ts', '--join', '127.0.0.1:7400'], /--join names only this node itself/],
+    [['start', 'actors.ts', '--host', '0.0.0.0', '--join', 'b:7400'], /give --advertise <host>:7400/],
     [['start', 'actors.ts', '--tls-cert', 'cert.pem'], /--tls-cert needs its private key/],
     [['start', 'actors.ts', '--prot', '7400'], /unknown option '--prot'\ndid you mean --port\?/],
-    [['dev', 'actors.ts', '--nodes', '3'], /--nodes 3: not yet/],
+    [['dev', 'actors.ts', '--nodes', '10'], /--nodes: '10' is not a whole number from 1 to 9/],
     [['dev'], /no actor files/],
   ])('%j, with exit code 2, before anything is started', async (args, message) => {
     const { exitCode, out, error } = await run(args, { cwd: directoryWith() });

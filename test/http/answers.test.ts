@@ -75,7 +75,7 @@ describe('a command', () => {
       const { status, retryable } = errorCodes[code];
       expect(response.status).toBe(status);
       expect(response.headers.get('idempotency-key')).toBe('assigned');
-      expect(response.headers.get('retry-after')).toBe([429, 503].includes(status) ? '3' : null);
+      expect(response.headers.get('retry-after')).toBe([429, 503, 504].includes(status) ? '3' : null);
       expect(await response.json()).toMatchObject({
         code,
         status,

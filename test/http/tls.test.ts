@@ -78,7 +78,6 @@ test.each([
   ['a certificate that is none', { tls: { cert: 'no', key: tls.key } }, 'tls: '],
   ['the key of another', { tls: { cert: tls.cert, key: pem('other.key') } }, 'tls: '],
   ['a secret that can be guessed', { secret: 'fifteen bytes..' }, 'secret has 15 bytes'],
-  ['another node, which is for later', { join: ['b:7400'] }, 'join: not yet'],
 ])('startNode refuses %s', async (_what, options, message) => {
   const error = await startNode({ actors: [], port: 0, httpPort: 0, ...options }).catch((e) => e);
   expect(error.code).toBe('BAD_REQUEST');
