@@ -16,6 +16,7 @@ import type {
 import { ControlDriver } from './control/control-driver.ts';
 import { Inbox } from './inbox.ts';
 import type { MemberOptions } from './member-options.ts';
+import { AddressBook } from './membership/address-book.ts';
 import { Adverts } from './membership/adverts.ts';
 import type { ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
 import { Drains } from './membership/drains.ts';
@@ -61,6 +62,7 @@ export class ClusterMember implements TransportHandlers {
   readonly #arrived = new Map<StoreId, PeerIdentity>();
   readonly #linked = new Map<StoreId, PeerIdentity>();
   readonly #joining: Joining;
+  readonly #addresses: AddressBook;
   readonly #presence: Presence;
   readonly #heartbeats: Heartbeats;
   readonly #inbox: Inbox;
@@ -74,6 +76,7 @@ export class ClusterMember implements TransportHandlers {
     const { journal, clock, random, log, mistaken } = options;
     this.storeId = journal.identity.storeId as StoreId;
     this.boot = journal.boot;
+    this.#addresses = new AddressBook(journal);
     this.adverts = new Adverts(this.storeId, options.definitions);
     const send = (to: StoreId, message: Buffer) => options.transport.send(to, 'data', message);
     this.router = new Router({
@@ -344,6 +347,7 @@ export class ClusterMember implements TransportHandlers {
   /** Whom to dial: members, and guests. */
   get peers(): readonly PeerAddress[] {
     const peers = new Map<StoreId, string>(this.#joining.guests);
+    if (!this.#map) for (const { storeId, address } of this.#addresses.peers) peers.set(storeId, address);
     for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
       if (status !== 'removed') peers.set(storeId, address);
       else if (!this.#presence.isSayingGoodbyeTo(storeId)) peers.delete(storeId);
@@ -385,6 +389,7 @@ export class ClusterMember implements TransportHandlers {
     if (self) this.#joining.forget(map.members.keys());
     const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
     this.#control.setMembers(members.map(({ storeId }) => storeId));
+    this.#addresses.note(map);
     this.#dialPeers();
     const wasMember = before?.members.has(this.storeId) ?? false;
     if (self?.status === 'removed' || (!self && wasMember))
