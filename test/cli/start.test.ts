@@ -154,7 +154,7 @@ describe('refused, with what happened and what to do, is', () => {
   test.each([
     [['start', 'actors.ts', '--port', 'x'], /--port: 'x' is not a port/],
     [['start', 'actors.ts', '--join', 'b'], /has "b", no address such as/],
-    [['start', 'actors.ts', '--join', '127.0.0.1:7400'], /--join names only this node itself/],
+    [['start', 'actors.ts', '--port', '27411', '--join', '127.0.0.1:27411'], /--join names only this node itself/],
     [['start', 'actors.ts', '--host', '0.0.0.0', '--join', 'b:7400'], /give --advertise <host>:7400/],
     [['start', 'actors.ts', '--tls-cert', 'cert.pem'], /--tls-cert needs its private key/],
     [['start', 'actors.ts', '--prot', '7400'], /unknown option '--prot'\ndid you mean --port\?/],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { greenroomCluster } from '../../src/testing/simulation/greenroom-cluster.ts';
 import { greenroomAlone } from '../../src/testing/simulation/greenroom-nodes.ts';
 import { simulate } from '../../src/testing/simulation/simulation.ts';
 import { replayCommand } from './arguments.ts';
@@ -8,6 +9,7 @@ const seeds = Number(process.env.SEEDS ?? 4);
 const first = Number(process.env.SEED ?? 1);
 
 describe.each([
+  { cluster: greenroomCluster, nodes: 3 },
   { cluster: toyCluster, nodes: 3 },
   { cluster: greenroomAlone, nodes: 1 },
 ])('$cluster.name', ({ cluster, nodes }) => {
@@ -36,6 +38,19 @@ describe.each([
     expect(once.lines.length).toBeGreaterThan(20);
     expect(other.hash).not.toBe(once.hash);
   });
+});
+
+test.each([
+  ['append acknowledged before fsync', 1],
+  ['commit on one replica too few', 1],
+  ['own acknowledgement before own fsync', 1],
+] as const)('Greenroom with the mistake "%s" is caught', async (mistake, seed) => {
+  let isCaught = false;
+  for (let next: number = seed; !isCaught && next < seed + 10; next++) {
+    const { violations } = await simulate({ cluster: greenroomCluster, nodes: 3, seed: next, minutes: 2, mistake });
+    isCaught = violations.length > 0;
+  }
+  expect(isCaught).toBe(true);
 });
 
 test.each([
