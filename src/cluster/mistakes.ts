@@ -24,21 +24,15 @@ export const protocolMistakes = [
   'own acknowledgement before own fsync',
   'commit counts learners',
   'no read check for queries',
-  'read check sent before the query counts',
   'fenced owner goes on',
   'epoch start not awaited',
-  // routing and actors
+  // routing
   'retry without search',
   'lane stays open after a refusal',
   'retries in another order',
-  'output gate left open',
-  'remembered keys not rebuilt from the tail',
-  'tell marks forgotten',
   // map
-  'activate of any epoch',
   'assign without after',
   'learner promoted before it has caught up',
-  'shrink below the seal quorum',
 ] as const;
 
 export type ProtocolMistake = (typeof protocolMistakes)[number];
