@@ -233,7 +233,9 @@ export class Coordinator {
       const isDead = member.downSinceMs > 0 && wallMs - member.downSinceMs >= this.#options.voterDeadAfterMs;
       return isDead && candidates.some(({ storeId: other }) => !voters.includes(other));
     };
-    const gone = voters.find((voter) => isGone(voter));
+    // One whose disk is lost can never vote again; one that is merely down may be what a majority needs.
+    const isRemoved = (voter: StoreId) => (map.members.get(voter)?.status ?? 'removed') === 'removed';
+    const gone = voters.find(isRemoved) ?? voters.find(isGone);
     const fresh = candidates.find(({ storeId }) => !voters.includes(storeId))?.storeId;
     let wanted: readonly StoreId[] | undefined;
     if (gone !== undefined && voters.length > 1) wanted = voters.filter((voter) => voter !== gone);
@@ -241,9 +243,15 @@ export class Coordinator {
     else if (voters.length % 2 === 0 && fresh === undefined)
       // An even number is not safer than one less. One that is merely away for a moment leaves an odd number alone.
       wanted = voters.filter((voter) => voter !== voters.findLast((other) => other !== this.#self));
-    if (!wanted) return [];
+    if (!wanted || !this.#hasLiveMajority(wanted, view)) return [];
     this.#votersChangedMs = nowMs;
     return [{ type: 'voters', voters: wanted }];
+  }
+
+  /** The voters to be could agree on something now: else the change would be the last one. */
+  #hasLiveMajority(voters: readonly StoreId[], view: CoordinatorView): boolean {
+    const live = voters.filter((voter) => voter === this.#self || view.isUp(voter));
+    return live.length * 2 > voters.length;
   }
 }
 

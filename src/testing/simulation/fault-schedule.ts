@@ -44,10 +44,16 @@ const graveMax = 4;
 
 export function randomSchedule(random: Random, options: ScheduleOptions): FaultSchedule {
   const share = 0.2 + 0.6 * random.next();
+  // In a storm one fault follows the other while the last still lasts: what happens between them is where mistakes hide.
+  const isStorm = chance(random, 0.4);
   const enabled = [...options.survives].filter((kind) => chance(random, share) && isPossible(kind, options));
   const faults: PlannedFault[] = [];
   for (const kind of enabled) {
-    const everyMs = grave.has(kind) ? spread(random, 60_000, 600_000) : spread(random, 4_000, 120_000);
+    const everyMs = grave.has(kind)
+      ? spread(random, 60_000, 600_000)
+      : isStorm
+        ? spread(random, 500, 10_000)
+        : spread(random, 4_000, 120_000);
     let count = 0;
     for (let atMs = options.startMs; ; count++) {
       atMs += -Math.log(1 - random.next()) * everyMs;

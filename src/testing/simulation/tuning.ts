@@ -35,7 +35,7 @@ export function randomTuning(random: Random, nodes: number): Tuning {
     syncMs: spread(random, 0.2, 20),
     networkMs: spread(random, 0.1, 20),
     clients: between(random, 2, 6),
-    thinkMs: spread(random, 200, 4_000),
+    thinkMs: chance(random, 0.4) ? spread(random, 10, 200) : spread(random, 200, 4_000),
     attemptTimeoutMs: pick(random, [1_000, 5_000, 5_000, 20_000]),
     driftMillionths: pick(random, [0, 50, 500, 20_000]),
   };
