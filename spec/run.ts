@@ -21,7 +21,6 @@ const mistakes = [
   'serveBeforeActivate',
   'resumeTheSameEpoch',
   'commitBeforeActivate',
-  'noReadCheck',
 ];
 /** More random runs for a mistake than for the protocol as it is: the first violation ends them. */
 const samplesPerMistake = '2000';
