@@ -51,9 +51,11 @@ export async function runNode(resolved: ResolvedSettings, terminal: Terminal): P
     node.failed.then((failure) => ({ why: 'the journal failed', failure })),
   ]);
   if (reason.failure === undefined) return stop(node, reason.why, values.shutdownGrace, log);
-  log.error('the journal failed; this node can keep nothing any more and stops', { error: reason.failure });
-  await stop(node, reason.why, values.shutdownGrace, log);
-  return exitCodes.refused;
+  const isExpelled = reason.failure instanceof GreenroomError && reason.failure.code === 'FORBIDDEN';
+  if (isExpelled) log.warn('this node is no member of its cluster any more and stops', { why: reason.failure.message });
+  else log.error('the journal failed; this node can keep nothing any more and stops', { error: reason.failure });
+  await stop(node, isExpelled ? 'no member any more' : reason.why, values.shutdownGrace, log);
+  return isExpelled ? exitCodes.done : exitCodes.refused;
 }
 
 /** The one line on standard output. */
