@@ -15,7 +15,14 @@ const seed = process.env.SEED ?? '0x6e9e0656b528';
 const stepsMax = '250';
 const here = import.meta.dirname;
 const file = join(here, 'mistakes.qnt');
-const mistakes = ['noFence', 'minoritySeal', 'serveBeforeActivate', 'resumeTheSameEpoch', 'commitBeforeActivate'];
+const mistakes = [
+  'noFence',
+  'minoritySeal',
+  'serveBeforeActivate',
+  'resumeTheSameEpoch',
+  'commitBeforeActivate',
+  'noReadCheck',
+];
 /** More random runs for a mistake than for the protocol as it is: the first violation ends them. */
 const samplesPerMistake = '2000';
 
@@ -71,14 +78,16 @@ function report(isAsExpected: boolean, title: string, { text, seconds }: Outcome
 const typed = run(['typecheck', file]);
 report(typed.status === 0, 'types', typed);
 
-const witnesses = ['hasServedTwice', 'hasAcknowledged', 'hasThreeEpochs'];
-const correct = simulate('correct', samples, ['--witnesses', ...witnesses]);
-report(
-  correct.status === 0 && correct.text.includes('[ok]'),
-  `the protocol: ${samples} runs of ${stepsMax} steps`,
-  correct,
-);
-for (const line of correct.text.split('\n')) if (line.includes('witnessed in')) console.log(`     ${line}`);
+const witnesses = ['hasServedTwice', 'hasAcknowledged', 'hasThreeEpochs', 'hasTwoServing'];
+for (const [step, title] of [
+  ['step', 'any step'],
+  ['stepUnaware', 'old owners unaware'],
+]) {
+  const outcome = simulate('correct', samples, [`--step=${step}`, '--witnesses', ...witnesses]);
+  const isSafe = outcome.status === 0 && outcome.text.includes('[ok]');
+  report(isSafe, `the protocol, ${title}: ${samples} runs of ${stepsMax} steps`, outcome);
+  for (const line of outcome.text.split('\n')) if (line.includes('witnessed in')) console.log(`     ${line}`);
+}
 
 for (const mistake of mistakes) {
   const outcome = simulate(mistake, samplesPerMistake);
