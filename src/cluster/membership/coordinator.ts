@@ -53,14 +53,16 @@ interface Drain {
 
 /** What a member said is forgotten after this. */
 const heartbeatExpiresMs = 2_000;
-/** Between two changes of the voters, so that a new one has caught up and been seen. */
-const votersPauseMs = 1_000;
+/** Between two tries: an even number of voters is fragile, so the next follows as soon as the log lets it. */
+const votersPauseMs = 100;
+/** How long a member is heard before it may become a voter. */
+const settledAfterMs = 1_500;
 
 export class Coordinator {
   readonly #self: StoreId;
   readonly #options: CoordinatorOptions;
   readonly #suspicions: Suspicions;
-  readonly #heard = new Map<StoreId, { readonly boot: number; readonly atMs: number }>();
+  readonly #heard = new Map<StoreId, { readonly boot: number; readonly sinceMs: number; readonly atMs: number }>();
   readonly #caughtUp = new Map<StoreId, ReadonlyMap<number, readonly StoreId[]>>();
   readonly #drains = new Map<number, Drain>();
   #knowing: ReadonlySet<StoreId> = new Set();
@@ -81,7 +83,9 @@ export class Coordinator {
     caughtUp: readonly (readonly [number, readonly StoreId[]])[],
     nowMs: number,
   ): void {
-    this.#heard.set(from.storeId, { boot: from.boot, atMs: nowMs });
+    const before = this.#heard.get(from.storeId);
+    const sinceMs = before?.boot === from.boot ? before.sinceMs : nowMs;
+    this.#heard.set(from.storeId, { boot: from.boot, sinceMs, atMs: nowMs });
     this.#caughtUp.set(from.storeId, new Map(caughtUp));
     this.#suspicions.report(from, report, nowMs);
   }
@@ -236,16 +240,25 @@ export class Coordinator {
     // One whose disk is lost can never vote again; one that is merely down may be what a majority needs.
     const isRemoved = (voter: StoreId) => (map.members.get(voter)?.status ?? 'removed') === 'removed';
     const gone = voters.find(isRemoved) ?? voters.find(isGone);
-    const fresh = candidates.find(({ storeId }) => !voters.includes(storeId))?.storeId;
+    const settled = candidates.filter(({ storeId }) => !voters.includes(storeId) && this.#isSettled(storeId, nowMs));
+    // Two voters are worse than one: from one to three in one go, once both are there to stay.
+    const mayGrow = voters.length % 2 === 0 || settled.length >= 2 || target - voters.length < 2;
+    const fresh = mayGrow ? settled[0]?.storeId : undefined;
     let wanted: readonly StoreId[] | undefined;
     if (gone !== undefined && voters.length > 1) wanted = voters.filter((voter) => voter !== gone);
     else if (voters.length < target && fresh !== undefined) wanted = [...voters, fresh];
-    else if (voters.length % 2 === 0 && fresh === undefined)
+    else if (voters.length % 2 === 0 && candidates.every(({ storeId }) => voters.includes(storeId)))
       // An even number is not safer than one less. One that is merely away for a moment leaves an odd number alone.
       wanted = voters.filter((voter) => voter !== voters.findLast((other) => other !== this.#self));
     if (!wanted || !this.#hasLiveMajority(wanted, view)) return [];
     this.#votersChangedMs = nowMs;
     return [{ type: 'voters', voters: wanted }];
+  }
+
+  /** It has been heard for a while: it is not likely to be gone in the next moment. */
+  #isSettled(storeId: StoreId, nowMs: number): boolean {
+    const heard = this.#heard.get(storeId);
+    return heard !== undefined && nowMs - heard.sinceMs >= settledAfterMs;
   }
 
   /** The voters to be could agree on something now: else the change would be the last one. */
