@@ -43,7 +43,13 @@ export async function runNode(resolved: ResolvedSettings, terminal: Terminal): P
   const actors = await loadAndTell(values.actors, terminal);
   const starting = start({ ...options, actors });
   const node = await Promise.race([starting, signals.first.then(() => undefined)]);
-  if (node === undefined) return stop(await starting, 'a signal while starting', values.shutdownGrace, log);
+  if (node === undefined) {
+    // It may wait for members that are not there: then there is nothing to hand over.
+    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), values.shutdownGrace));
+    const started = await Promise.race([starting, late]);
+    if (started === undefined) process.exit(exitCodes.done);
+    return stop(started, 'a signal while starting', values.shutdownGrace, log);
+  }
   terminal.print(readyLine(node));
   const reason = await Promise.race([
     signals.first.then((signal) => ({ why: signal as string, failure: undefined })),
