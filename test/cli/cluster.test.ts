@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ensureBuilt } from './built.ts';
-import { directoryWith, greenroom, type Spawned, until } from './spawned.ts';
+import { directoryWith, greenroom, type Spawned, until, untilThreeVote } from './spawned.ts';
 
 beforeAll(ensureBuilt);
 
@@ -47,6 +47,7 @@ class Terminals {
     const a = await this.start('a');
     const others = await Promise.all([this.start('b', ['--join', a.cluster]), this.start('c', ['--join', a.cluster])]);
     await this.settles(a.http, 3);
+    await untilThreeVote(a.http);
     return [a, ...(others as [Running, Running])];
   }
 

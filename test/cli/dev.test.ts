@@ -17,7 +17,7 @@ import { resolveSettings } from '../../src/cli/layered-settings.ts';
 import { connect } from '../../src/client/index.ts';
 import { actorHash } from '../../src/core/hash.ts';
 import { ensureBuilt } from './built.ts';
-import { counterSource, directoryWith, freePorts, greenroom, isAlive, until } from './spawned.ts';
+import { counterSource, directoryWith, freePorts, greenroom, isAlive, until, untilThreeVote } from './spawned.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { textTerminal } from './text-terminal.ts';
 
@@ -144,6 +144,7 @@ describe('greenroom dev with three nodes', () => {
     const dev = greenroom(['dev', 'actors.ts', '--nodes', '3', '--shards', '16', ...freePorts, ...flags], cwd);
     await dev.says(/dashboard/);
     const nodes = [...dev.out.matchAll(/node (\w)\s+(http:\S+)\s+cluster \S+\s+pid (\d+)/g)];
+    await untilThreeVote(nodes[0]![2]!);
     return { dev, https: nodes.map((each) => each[2]!), pids: nodes.map((each) => Number(each[3])) };
   }
 
@@ -221,6 +222,7 @@ describe('greenroom dev with three nodes', () => {
     supervisor.start();
     try {
       await says(/press 1, 2 or 3/);
+      await untilThreeVote(/node a\s+(http:\S+)/.exec(lines.join('\n'))![1]!);
       supervisor.press('2');
       const report = await says(/^b killed · /);
       expect(report).toMatch(/^b killed · \d+ shards? moved · longest pause [\d.]+ m?s · 0 commands lost$/);

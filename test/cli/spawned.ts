@@ -85,6 +85,14 @@ export function greenroom(args: readonly string[], cwd: string, env: Record<stri
   return spawned;
 }
 
+/** Waits until three nodes decide together: from then on any one of them may be lost. */
+export async function untilThreeVote(http: string): Promise<void> {
+  await until('three voters', async () => {
+    const answer = (await (await fetch(`${http}/v1/cluster`)).json()) as { voters: readonly string[] };
+    return answer.voters.length === 3 ? true : undefined;
+  });
+}
+
 /** Polls until `found` answers something. */
 export async function until<T>(
   what: string | (() => string),

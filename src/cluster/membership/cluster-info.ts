@@ -20,6 +20,8 @@ export interface ClusterReport extends ClusterInfo {
   readonly replicas: number;
   /** The protocol version that all members speak. */
   readonly protocol: number;
+  /** Who decides about the cluster, as far as this node knows: a majority of them has to be there. */
+  readonly voters: readonly NodeName[];
 }
 
 export function clusterInfo(member: ClusterMember, node: NodeName): ClusterReport {
@@ -44,6 +46,7 @@ export function clusterInfo(member: ClusterMember, node: NodeName): ClusterRepor
     members,
     replicas: map?.replicas ?? 0,
     protocol: map?.protocol ?? 0,
+    voters: member.voters.flatMap((voter) => map?.members.get(voter)?.node ?? []).sort(),
   };
 }
 

@@ -56,7 +56,7 @@ const heartbeatExpiresMs = 2_000;
 /** Between two tries: an even number of voters is fragile, so the next follows as soon as the log lets it. */
 const votersPauseMs = 100;
 /** How long a member is heard before it may become a voter. */
-const settledAfterMs = 1_500;
+const settledAfterMs = 500;
 
 export class Coordinator {
   readonly #self: StoreId;
