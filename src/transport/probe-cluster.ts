@@ -63,7 +63,10 @@ export async function probeCluster(
 function probeErrorOf(address: string, why: DialFailure, hasTls: boolean): ProbeError {
   switch (why) {
     case 'unreachable':
-      return new ProbeError('UNREACHABLE', `Nothing answers at ${address}.`);
+      return new ProbeError(
+        'UNREACHABLE',
+        `Nothing answers at ${address}, or it hangs up, as a node does that does not accept ${hasTls ? 'this certificate, or has none' : 'connections without TLS'}.`,
+      );
     case 'refused':
       return new ProbeError('REFUSED', `No process listens at ${address}.`);
     case 'wrong secret': {

@@ -34,8 +34,8 @@ interface Attempt {
   /** The life that welcomed the first channel, then both. */
   peer: PeerIdentity | undefined;
   welcomed: number;
-  /** For the stall check, per channel: what was taken, when that last changed. */
-  readonly progress: Record<Channel, { takenBytes: number; atMs: number }>;
+  /** For the stall check, per channel, from its first check on: what was taken, and when that last changed. */
+  readonly progress: Map<Channel, { readonly takenBytes: number; readonly atMs: number }>;
 }
 
 export class WebSocketLink {
@@ -113,10 +113,9 @@ export class WebSocketLink {
     const attempt = this.#attempt!;
     for (const channel of ['data', 'control'] as const) {
       const { waitingBytes, takenBytes } = attempt[channel];
-      const progress = attempt.progress[channel];
-      if (waitingBytes === 0 || takenBytes !== progress.takenBytes) {
-        progress.takenBytes = takenBytes;
-        progress.atMs = nowMs;
+      const progress = attempt.progress.get(channel);
+      if (!progress || waitingBytes === 0 || takenBytes !== progress.takenBytes) {
+        attempt.progress.set(channel, { takenBytes, atMs: nowMs });
       } else if (nowMs - progress.atMs >= this.#context.limits.stallMs) {
         this.#down(attempt, 'stalled');
         return;
@@ -137,7 +136,7 @@ export class WebSocketLink {
       control: this.#dialChannel('control', link, () => attempt),
       peer: undefined,
       welcomed: 0,
-      progress: { data: { takenBytes: 0, atMs: 0 }, control: { takenBytes: 0, atMs: 0 } },
+      progress: new Map(),
     };
     this.#attempt = attempt;
   }
