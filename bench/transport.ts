@@ -4,7 +4,8 @@
  *
  *     npx jiti bench/transport.ts [--bytes 100] [--seconds 2] [--runs 3] [--one-process]
  */
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { NodeName, StoreId } from '../src/core/ids.ts';
 import { seededRandom } from '../src/core/random.ts';
@@ -49,7 +50,12 @@ async function startEcho(peerAddress: string): Promise<WebSocketTransport> {
 }
 
 async function startEchoProcess(peerAddress: string): Promise<{ address: string; stop(): void }> {
-  const child = fork(fileURLToPath(import.meta.url), ['--echo', peerAddress]);
+  // The same loader again: what runs this file is in front of its name.
+  const jiti = createRequire(import.meta.url)
+    .resolve('jiti/package.json')
+    .replace('package.json', 'lib/jiti-cli.mjs');
+  const argv = [jiti, fileURLToPath(import.meta.url), '--echo', peerAddress];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const address = await new Promise<string>((resolve) => child.once('message', (text) => resolve(String(text))));
   return { address, stop: () => child.disconnect() };
 }
