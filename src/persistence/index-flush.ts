@@ -30,6 +30,8 @@ export interface IndexLimits {
   readonly indexRowsPerBatch: number;
 }
 
+export type IndexPhase = 'idle' | 'frozen' | 'flushing';
+
 export interface IndexFlushDriver {
   shards(): Iterable<OpenShard>;
   /** Rows of the database; undefined where there is none. */
@@ -60,7 +62,7 @@ const rowsPerAddition = 1.5;
 export class IndexFlush {
   readonly #limits: IndexLimits;
   readonly #driver: IndexFlushDriver;
-  #phase: 'idle' | 'frozen' | 'flushing' = 'idle';
+  #phase: IndexPhase = 'idle';
   #records = 0;
   #bytes = 0;
   /** Frozen shards that are not committed up to where they were frozen. */
@@ -76,8 +78,8 @@ export class IndexFlush {
     this.#driver = driver;
   }
 
-  get isIdle(): boolean {
-    return this.#phase === 'idle';
+  get phase(): IndexPhase {
+    return this.#phase;
   }
 
   /** A record of `bytes` was added to some shard. */

@@ -15,7 +15,7 @@ import { BatchLedger, encodeBatchRow } from './batch-ledger.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
 import { type Batch, GroupCommit, type GroupCommitLimits } from './group-commit.ts';
 import { encodeHollowBlock, type HollowBlock, type HollowRecord, hollowUpTo, withHollow } from './hollow.ts';
-import { checkpointOf, IndexFlush, type IndexLimits } from './index-flush.ts';
+import { checkpointOf, IndexFlush, type IndexLimits, type IndexPhase } from './index-flush.ts';
 import {
   type ActorIndexEntry,
   type Completion,
@@ -133,6 +133,11 @@ export class LevelJournal implements Journal {
   /** The newest batch that is synced: a peer that has seen a higher one knows that this store is an old copy. */
   get syncedBatch(): number {
     return this.#ledger.synced;
+  }
+
+  /** How far bringing the index of actors to disk is. */
+  get indexPhase(): IndexPhase {
+    return this.#index.phase;
   }
 
   async open(): Promise<OpenReport> {

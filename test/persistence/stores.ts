@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ActorId, ActorTypeName, ShardId } from '../../src/core/ids.ts';
 import { seededRandom } from '../../src/core/random.ts';
+import type { IndexPhase } from '../../src/persistence/index-flush.ts';
 import type {
   ActorIndexEntry,
   HardState,
@@ -131,6 +132,12 @@ export async function write(journal: LevelJournal, seed: number, count: number, 
   }
   for (const at of shards()) journal.commit(at, journal.tail(at).position);
   await journal.flush();
+  await untilIndexLeaves(journal, 'flushing');
+}
+
+/** Bringing the index to disk goes on beside everything else, a batch at a time: a copy must not be made meanwhile. */
+export async function untilIndexLeaves(journal: LevelJournal, phase: IndexPhase): Promise<void> {
+  while (journal.indexPhase === phase) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const ignore = { durable() {}, failed() {} };
