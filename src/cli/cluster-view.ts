@@ -1,5 +1,5 @@
 /** The cluster as one of its nodes sees it, as HTTP tells it, and what the command line reads from that. */
-import type { NodeApi } from './node-api.ts';
+import type { NodeApi, RequestOptions } from './node-api.ts';
 
 export interface MemberAnswer {
   readonly node: string;
@@ -38,10 +38,10 @@ export interface ClusterView {
   readonly shards: readonly ShardAnswer[];
 }
 
-export async function clusterView(api: NodeApi): Promise<ClusterView> {
+export async function clusterView(api: NodeApi, options: Pick<RequestOptions, 'timeoutMs'> = {}): Promise<ClusterView> {
   const [cluster, { shards }] = await Promise.all([
-    api.get<ClusterAnswer>('/v1/cluster'),
-    api.get<{ shards: readonly ShardAnswer[] }>('/v1/cluster/shards'),
+    api.get<ClusterAnswer>('/v1/cluster', options),
+    api.get<{ shards: readonly ShardAnswer[] }>('/v1/cluster/shards', options),
   ]);
   return { cluster, shards };
 }

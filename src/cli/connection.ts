@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { parseActorId, parseNodeName } from '../core/ids.ts';
 import { CommandLineError, wrongUsage } from './exit-codes.ts';
-import { NodeApi } from './node-api.ts';
+import { NodeApi, type RequestOptions } from './node-api.ts';
 import { didYouMean } from './suggestion.ts';
 import type { Terminal } from './terminal.ts';
 import { trustingFetch } from './trusting-fetch.ts';
@@ -77,8 +77,11 @@ export function wantsJson(command: Command): boolean {
 }
 
 /** What the node serves, by name. */
-export async function servedTypes(api: NodeApi): Promise<readonly TypeAnswer[]> {
-  const { types } = await api.get<{ types: readonly TypeAnswer[] }>('/v1/actors');
+export async function servedTypes(
+  api: NodeApi,
+  options: Pick<RequestOptions, 'timeoutMs'> = {},
+): Promise<readonly TypeAnswer[]> {
+  const { types } = await api.get<{ types: readonly TypeAnswer[] }>('/v1/actors', options);
   return [...types].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

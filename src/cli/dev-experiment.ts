@@ -8,6 +8,8 @@ import { NodeApi } from './node-api.ts';
 /** How long the load runs before anything is done: every counter is awake by then. */
 const runInMs = 300;
 const lookEveryMs = 100;
+/** A node that died with a question in its queue may never answer it, nor end its connection. */
+const viewWithinMs = 2_000;
 /** Moves are paced, so a cluster that still moves shards looks still for moments. */
 const stillForMs = 1_000;
 /** If the cluster has not settled by then, the line says so. */
@@ -80,7 +82,7 @@ export async function settled(
 /** As the first of the nodes that answers sees it. */
 export async function viewOf(urls: readonly string[], token: string | undefined): Promise<ClusterView | undefined> {
   for (const url of urls) {
-    const view = await clusterView(new NodeApi(url, token)).catch(() => undefined);
+    const view = await clusterView(new NodeApi(url, token), { timeoutMs: viewWithinMs }).catch(() => undefined);
     if (view !== undefined) return view;
   }
   return undefined;

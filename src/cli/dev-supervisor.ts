@@ -21,6 +21,8 @@ import type { Terminal } from './terminal.ts';
 
 /** How long a rolling restart waits for the copies on a node to be in step again before it goes on with the next. */
 const inStepWithinMs = 10_000;
+/** How long the lines of what to try may wait for a node that has just become ready, and may have died since. */
+const typesWithinMs = 2_000;
 
 export interface SupervisorOptions {
   readonly nodes: readonly DevNodePlan[];
@@ -287,7 +289,7 @@ export class DevSupervisor {
 
   async #curls(url: string): Promise<string[]> {
     const { token } = this.#options;
-    const served = await servedTypes(new NodeApi(url, token)).catch(() => []);
+    const served = await servedTypes(new NodeApi(url, token), { timeoutMs: typesWithinMs }).catch(() => []);
     const types = served.filter(({ name }) => name !== probeTypeName);
     return curlLines(types, this.#loaded?.withoutInput ?? {}).map((line) => curlText(url, line, token !== undefined));
   }

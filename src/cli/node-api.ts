@@ -72,8 +72,8 @@ export class NodeApi {
   }
 
   /** A question that may be asked again. @throws CommandLineError */
-  async get<T>(path: string): Promise<T> {
-    return (await this.#settle('GET', path)).body as T;
+  async get<T>(path: string, options: Pick<RequestOptions, 'timeoutMs'> = {}): Promise<T> {
+    return (await this.#settle('GET', path, options)).body as T;
   }
 
   /** @throws CommandLineError, exit code 4 if it may or may not have been done */
@@ -147,9 +147,9 @@ export class NodeApi {
     }
   }
 
-  async #settle(method: string, path: string): Promise<Answer> {
+  async #settle(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
     try {
-      return await this.request(method, path);
+      return await this.request(method, path, options);
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
       if (method === 'GET') {
