@@ -13,10 +13,22 @@ export type FollowerState = 'down' | 'probing' | 'filling' | 'streaming';
 
 /** Messages of stored rows that a follower is sent ahead of its acknowledgements. */
 export const fillMessagesMax = 2;
-/** Bytes of rows in one of them. */
-export const fillBytesMax = 512 * 1024;
-/** A learner that lacks fewer records than this is close enough to become a replica. */
-export const caughtUpWithin = 1_000;
+
+/** What the simulator makes tiny, so that it gets to the ends of things. */
+export interface ShardLimits {
+  /** Bytes of rows in one message that fills a follower. */
+  readonly fillBytesMax: number;
+  /** Bytes of rows in one answer to a fetch. */
+  readonly fetchBytesMax: number;
+  /** A learner that lacks fewer records than this is close enough to become a replica. */
+  readonly caughtUpWithin: number;
+}
+
+export const shardLimits: ShardLimits = {
+  fillBytesMax: 512 * 1024,
+  fetchBytesMax: 1024 * 1024,
+  caughtUpWithin: 1_000,
+};
 
 export class Follower {
   readonly storeId: StoreId;

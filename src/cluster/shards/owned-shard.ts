@@ -26,6 +26,7 @@ import type {
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
 import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
+import type { ShardLimits } from './follower.ts';
 import type { CheckedShard } from './read-checks.ts';
 import { placeAt } from './replicas.ts';
 import { type ReplicatedLog, Replication } from './replication.ts';
@@ -39,6 +40,7 @@ export interface OwnerHome {
   readonly journal: Journal;
   readonly storeId: StoreId;
   readonly mistaken: Mistaken;
+  readonly limits: ShardLimits;
   wallMs(): number;
   isUp(peer: StoreId): boolean;
   send(to: StoreId, message: Buffer): boolean;

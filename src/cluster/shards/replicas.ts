@@ -12,6 +12,7 @@ import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { Completion, Journal } from '../../persistence/journal.ts';
 import { wholeRow } from '../../persistence/log-row.ts';
 import { type Mistaken, noMistakes } from '../mistakes.ts';
+import { type ShardLimits, shardLimits } from './follower.ts';
 import {
   encodeShardMessage,
   type LogPlace,
@@ -21,15 +22,13 @@ import {
   type ShardMessage,
 } from './shard-messages.ts';
 
-/** Bytes of rows in one answer to a fetch. */
-export const fetchBytesMax = 1024 * 1024;
-
 export interface ReplicasOptions {
   readonly journal: Journal;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   /** An epoch was promised to `owner`: whoever serves a lower one on this node is fenced. Not durable yet. */
   readonly promised: (shard: ShardId, epoch: Epoch, owner: StoreId) => void;
   readonly mistaken?: Mistaken;
+  readonly limits?: ShardLimits;
 }
 
 type Message<Type extends ShardMessage['type']> = ShardMessage & { readonly type: Type };
@@ -41,11 +40,13 @@ export class Replicas {
   readonly #options: ReplicasOptions;
   readonly #journal: Journal;
   readonly #mistaken: Mistaken;
+  readonly #limits: ShardLimits;
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
     this.#journal = options.journal;
     this.#mistaken = options.mistaken ?? noMistakes;
+    this.#limits = options.limits ?? shardLimits;
   }
 
   promisedEpoch(shard: ShardId): Epoch {
@@ -205,7 +206,7 @@ export class Replicas {
       return;
     }
     const previous = this.#placeAt(shard, first - 1);
-    const rows = previous ? await readRows(this.#journal, shard, first, fetchBytesMax) : undefined;
+    const rows = previous ? await readRows(this.#journal, shard, first, this.#limits.fetchBytesMax) : undefined;
     if (!previous || !rows || !isStill()) return;
     const { position: tail } = this.#journal.tail(shard);
     this.#send(from, { type: 'fetched', shard, epoch, previous, tail, rows });

@@ -6,7 +6,7 @@
 import { assert } from '../../core/assert.ts';
 import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { EncodedRecord } from '../../persistence/record.ts';
-import { caughtUpWithin, Follower, fillBytesMax } from './follower.ts';
+import { Follower } from './follower.ts';
 import type { OwnerHome } from './owned-shard.ts';
 import { placeAt, readRows } from './replicas.ts';
 import { encodeShardMessage, type LogPlace, type LogRow, rowPlace } from './shard-messages.ts';
@@ -108,6 +108,12 @@ export class Replication {
     });
   }
 
+  /** The commit, as far as the follower is known to hold the same rows. */
+  #commitUpTo(position: Position): Position {
+    const commit = this.#owner.commitToTell;
+    return this.#home.mistaken('commit taken beyond what matches') ? commit : Math.min(commit, position);
+  }
+
   #probe(follower: Follower): void {
     follower.becomeProbing(this.#owner.tail + 1);
     this.#sendProbe(follower);
@@ -118,7 +124,7 @@ export class Replication {
     for (;;) {
       const previous = placeAt(this.#home.journal, this.#owner.shard, follower.next - 1);
       if (previous) {
-        const commit = Math.min(this.#owner.commitToTell, previous.position);
+        const commit = this.#commitUpTo(previous.position);
         this.#home.send(follower.storeId, this.#encodeAppend(previous, [], commit));
         return;
       }
@@ -168,7 +174,7 @@ export class Replication {
       return;
     }
     follower.isReading = true;
-    void readRows(this.#home.journal, this.#owner.shard, follower.next, fillBytesMax).then((rows) => {
+    void readRows(this.#home.journal, this.#owner.shard, follower.next, this.#home.limits.fillBytesMax).then((rows) => {
       follower.isReading = false;
       if (follower.state !== 'filling' || this.#owner.isOver || !rows || rows.length === 0) return;
       if (rowPlace(rows[0]!).position !== follower.next) {
@@ -177,7 +183,7 @@ export class Replication {
       }
       const previous = placeAt(this.#home.journal, this.#owner.shard, follower.next - 1);
       const last = rowPlace(rows.at(-1)!).position;
-      const commit = Math.min(this.#owner.commitToTell, last);
+      const commit = this.#commitUpTo(last);
       if (!previous || !this.#home.send(follower.storeId, this.#encodeAppend(previous, rows, commit))) return;
       follower.filled(last);
       follower.commitTold = commit;
@@ -202,7 +208,7 @@ export class Replication {
       .filter(({ counts, state, acknowledged }) => {
         if (counts) return false;
         if (this.#home.mistaken('learner promoted before it has caught up')) return true;
-        return state === 'streaming' && this.#owner.tail - acknowledged <= caughtUpWithin;
+        return state === 'streaming' && this.#owner.tail - acknowledged <= this.#home.limits.caughtUpWithin;
       })
       .map(({ storeId }) => storeId);
   }

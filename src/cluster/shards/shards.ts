@@ -10,6 +10,7 @@ import type { Log } from '../../core/log.ts';
 import type { Journal } from '../../persistence/journal.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
+import { type ShardLimits, shardLimits } from './follower.ts';
 import { type OwnedEpoch, OwnedShard, type OwnerHome } from './owned-shard.ts';
 import { type CheckedShard, ReadChecks } from './read-checks.ts';
 import { Replicas } from './replicas.ts';
@@ -22,6 +23,7 @@ export interface ShardsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly mistaken: Mistaken;
+  readonly limits?: ShardLimits;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   readonly isUp: (peer: StoreId) => boolean;
   readonly refusal: () => LogRefusal | undefined;
@@ -44,6 +46,7 @@ export class Shards implements OwnerHome {
   readonly journal: Journal;
   readonly storeId: StoreId;
   readonly mistaken: Mistaken;
+  readonly limits: ShardLimits;
   readonly #options: ShardsOptions;
   readonly #replicas: Replicas;
   readonly #readChecks: ReadChecks;
@@ -61,10 +64,12 @@ export class Shards implements OwnerHome {
     this.journal = options.journal;
     this.storeId = options.storeId;
     this.mistaken = options.mistaken;
+    this.limits = options.limits ?? shardLimits;
     this.#replicas = new Replicas({
       journal: options.journal,
       send: options.send,
       mistaken: options.mistaken,
+      limits: this.limits,
       promised: (shard, epoch) => {
         const owned = this.#owned.get(shard);
         if (owned && owned.epoch < epoch) owned.becomeFenced();
@@ -121,7 +126,8 @@ export class Shards implements OwnerHome {
         owned.becomeFenced();
         owned = this.#owned.get(shard);
       }
-      const isMine = assigned.owner === this.storeId && assigned.boot === this.#options.boot;
+      const isOfThisLife = assigned.boot === this.#options.boot || this.mistaken('resume the same epoch after restart');
+      const isMine = assigned.owner === this.storeId && isOfThisLife;
       if (!owned && isMine && assigned.epoch > active.epoch) {
         const fresh = this.#begin({
           shard,

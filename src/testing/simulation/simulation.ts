@@ -64,7 +64,15 @@ const rebuildLookEveryMs = 1_000;
 const spareCount = 2;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationOutcome> {
-  return await new Simulation(options).run();
+  const simulation = new Simulation(options);
+  // Thrown in a turn of nobody's: the process would have died of it.
+  const onUncaught = (error: unknown) => simulation.defect(error);
+  process.on('uncaughtException', onUncaught);
+  try {
+    return await simulation.run();
+  } finally {
+    process.off('uncaughtException', onUncaught);
+  }
 }
 
 class Simulation {
@@ -101,6 +109,11 @@ class Simulation {
       startMs: 5_000,
       endMs: options.minutes * 60_000,
     });
+  }
+
+  defect(error: unknown): void {
+    this.#found('defect', String(error));
+    this.#world.stop();
   }
 
   async run(): Promise<SimulationOutcome> {

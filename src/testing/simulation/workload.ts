@@ -1,6 +1,8 @@
 /**
  * Simulated clients: each sends one command after the other, through whatever node it likes, and sends again under the
- * same key until it knows what became of it or its patience ends. All that it does and hears goes into a history.
+ * same key until it knows what became of it or its patience ends. The key is its own, or the one that the cluster gave
+ * the command. Now and then it sends several through one node without waiting: those have to arrive in order, and are
+ * sent once. All that it does and hears goes into a history.
  *
  * Actors come in generations, so that no history grows beyond what can be checked; the tellers stay the same for the
  * whole run.
@@ -22,6 +24,8 @@ export const lastReadPatienceMs = 60_000;
 const operationsPerActor = operationsMax - 50;
 const generationMs = 60_000;
 const actorsPerType = 2;
+/** Commands that a client sends at once. */
+const burstMax = 6;
 const tellers = ['t0', 't1', 't2'] as const;
 
 interface Command {
@@ -89,8 +93,40 @@ export class Workload {
       await this.#wait(this.#tuning.thinkMs * 2 * this.#random.next());
       if (this.#isEnding) return;
       count += 1;
-      await this.#run(name, this.#nextCommand(name, count), patienceMs);
+      if (this.#random.next() < 0.2) await this.#runBurst(name, count);
+      else await this.#run(name, this.#nextCommand(name, count), patienceMs);
     }
+  }
+
+  /** Several tokens for one list, sent without waiting; whatever becomes of them, none is sent again. */
+  async #runBurst(client: string, count: number): Promise<void> {
+    const id = this.#actorId('Tokens');
+    const actor = `Tokens/${id}`;
+    const tokens = Array.from(
+      { length: between(this.#random, 2, burstMax) },
+      (_, index) => `${client}-${count}.${index}`,
+    );
+    this.#counts.set(actor, (this.#counts.get(actor) ?? 0) + tokens.length);
+    const opened = tokens.map((token) =>
+      this.history.begin({ client, actor, command: 'append', input: token, key: '' }),
+    );
+    const node = pick(this.#random, this.#cluster.names);
+    const timeoutMs = this.#tuning.attemptTimeoutMs;
+    const requests = tokens.map((input) => ({
+      type: 'Tokens',
+      id: id as ActorId,
+      command: 'append',
+      input,
+      timeoutMs,
+    }));
+    const attempts = this.#cluster.attempts(node, requests);
+    await Promise.all(
+      attempts.map(async (attempt, index) => {
+        const answer = answerOf(await attempt);
+        opened[index]!.end(answer.type === 'again' ? givenUp(answer, answer.mayHaveHappened) : answer, 1);
+      }),
+    );
+    this.#cluster.world.note(client, `${actor}.append ${tokens.length} at once through ${node}`);
   }
 
   #nextCommand(client: string, count: number): Command {
@@ -158,6 +194,8 @@ export class Workload {
     if (type === 'Teller' && typeof input === 'string')
       this.#counts.set(`Teller/${input}`, this.#counts.get(`Teller/${input}`) ?? 0);
     const invocation: Invocation = { client, actor, command, input, key: `k${this.#keys}` };
+    // Half of them take the key that the cluster gives, and use it from the second attempt on.
+    let key = this.#random.next() < 0.5 ? (invocation.key as CommandId) : undefined;
     const open = this.history.begin(invocation);
     const untilMs = this.#cluster.world.nowMs + forMs;
     let mayHaveHappened = false;
@@ -167,19 +205,21 @@ export class Workload {
         id: id as ActorId,
         command,
         input,
-        key: invocation.key as CommandId,
+        ...(key === undefined ? {} : { key }),
         timeoutMs: this.#tuning.attemptTimeoutMs,
       });
       const answer = answerOf(attempt);
       if (answer.type === 'again') {
         mayHaveHappened ||= answer.mayHaveHappened;
-        if (this.#cluster.world.nowMs < untilMs) {
+        key ??= givenKey(attempt);
+        // Without the key another attempt would be another command.
+        const mayTryAgain = key !== undefined || !mayHaveHappened;
+        if (mayTryAgain && this.#cluster.world.nowMs < untilMs) {
           await this.#wait(spread(this.#random, 20, 1_000));
           continue;
         }
       }
-      const outcome: Outcome =
-        answer.type === 'again' ? { type: mayHaveHappened ? 'unknown' : 'notExecuted', code: answer.code } : answer;
+      const outcome: Outcome = answer.type === 'again' ? givenUp(answer, mayHaveHappened) : answer;
       open.end(outcome, attempts);
       this.#cluster.world.note(client, `${actor}.${command} ${outcome.type} after ${attempts}`);
       return outcome;
@@ -192,6 +232,15 @@ export class Workload {
 }
 
 type AttemptAnswer = Outcome | { readonly type: 'again'; readonly code: string; readonly mayHaveHappened: boolean };
+
+function givenUp({ code }: { readonly code: string }, mayHaveHappened: boolean): Outcome {
+  return { type: mayHaveHappened ? 'unknown' : 'notExecuted', code };
+}
+
+/** The key under which the cluster knows the command. */
+function givenKey(attempt: Attempt): CommandId | undefined {
+  return attempt.type === 'error' ? (attempt.error.idempotencyKey as CommandId | undefined) : undefined;
+}
 
 function answerOf(attempt: Attempt): AttemptAnswer {
   switch (attempt.type) {
