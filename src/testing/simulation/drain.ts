@@ -8,3 +8,13 @@
 export function drained(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** Runs `run`; what is thrown in nobody's turn meanwhile, of which a real process would die, goes to `onUncaught`. */
+export async function whileWatched<T>(run: () => Promise<T>, onUncaught: (error: unknown) => void): Promise<T> {
+  process.on('uncaughtException', onUncaught);
+  try {
+    return await run();
+  } finally {
+    process.off('uncaughtException', onUncaught);
+  }
+}

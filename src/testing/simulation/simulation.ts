@@ -3,6 +3,7 @@
  * promised has to hold through it, whatever the seed made of it.
  */
 import type { Counters } from './counters.ts';
+import { whileWatched } from './drain.ts';
 import { FaultDriver } from './fault-driver.ts';
 import { type FaultSchedule, randomSchedule } from './fault-schedule.ts';
 import { Invariants } from './invariants.ts';
@@ -65,14 +66,10 @@ const spareCount = 2;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationOutcome> {
   const simulation = new Simulation(options);
-  // Thrown in a turn of nobody's: the process would have died of it.
-  const onUncaught = (error: unknown) => simulation.defect(error);
-  process.on('uncaughtException', onUncaught);
-  try {
-    return await simulation.run();
-  } finally {
-    process.off('uncaughtException', onUncaught);
-  }
+  return await whileWatched(
+    () => simulation.run(),
+    (error) => simulation.defect(error),
+  );
 }
 
 class Simulation {

@@ -2,9 +2,11 @@
  * A node of the toy: follower, candidate or leader of one log (Raft with the whole log in every message, so that there
  * is nothing to catch up). Epoch, vote and log are one control row: one synced batch, one truth.
  */
+
 import type { CommandAnswer, CommandRequest } from '../../../src/cluster/gateway.ts';
 import { GreenroomError, Rejection } from '../../../src/core/errors.ts';
 import { textHash } from '../../../src/core/hash.ts';
+import type { CommandId } from '../../../src/core/ids.ts';
 import type { MemoryJournal } from '../../../src/persistence/memory-journal.ts';
 import type { Acknowledgement, NodeInspection } from '../../../src/testing/simulation/inspection.ts';
 import type { ClusterSetup, NodeSeat, SimulatedNode } from '../../../src/testing/simulation/simulated-node.ts';
@@ -58,6 +60,7 @@ export class ToyNode implements SimulatedNode {
   #log: Log = [];
   #durable: Kept = { epoch: 0, votedFor: '', log: [] };
   #committed = 0;
+  #keys = 0;
   #role: 'follower' | 'candidate' | 'leader' = 'follower';
   #votes = new Set<string>();
   #have = new Map<string, number>();
@@ -102,7 +105,8 @@ export class ToyNode implements SimulatedNode {
     return this.#committed > 0 && this.#seat.clock.monotonicMs() - this.#heardMs < electionMs;
   }
 
-  command(request: CommandRequest): Promise<CommandAnswer> {
+  command(given: CommandRequest): Promise<CommandAnswer> {
+    const request = { ...given, key: given.key ?? this.#nextKey() };
     return new Promise((resolve, reject) => {
       if (this.#role !== 'leader' || !this.#isActive) {
         reject(new GreenroomError('UNAVAILABLE', 'not the leader'));
@@ -112,7 +116,7 @@ export class ToyNode implements SimulatedNode {
         if (given.type === 'rejection') reject(new Rejection('ON_PURPOSE', 'on purpose'));
         else if (given.type === 'failure') reject(new GreenroomError('COMMAND_FAILED', 'on purpose'));
         else
-          resolve({ reply: given.reply, idempotencyKey: request.key!, replayed: false, position: 0, woke: undefined });
+          resolve({ reply: given.reply, idempotencyKey: request.key, replayed: false, position: 0, woke: undefined });
       };
       const fail = () => reject(new GreenroomError('OUTCOME_UNKNOWN', 'no longer the leader, or too late'));
       this.#seat.clock.schedule(request.timeoutMs, fail);
@@ -148,8 +152,13 @@ export class ToyNode implements SimulatedNode {
 
   // ---- commands ---------------------------------------------------------------------------------------------
 
-  #take(request: CommandRequest, waiter: Waiter): void {
-    const key = request.key!;
+  #nextKey(): CommandId {
+    this.#keys += 1;
+    return `~${this.#seat.name}.${this.#boot}.${this.#keys}` as CommandId;
+  }
+
+  #take(request: CommandRequest & { readonly key: CommandId }, waiter: Waiter): void {
+    const { key } = request;
     const known = this.#state.answered(key);
     if (known) {
       this.#seat.count('a retry was answered from memory');
