@@ -106,8 +106,9 @@ export class Router implements Elsewhere {
     this.#cancelSweep = undefined;
     this.#failure = reason;
     for (const route of this.#busy) {
-      for (const pending of [...route.sent.values(), ...route.waiting]) this.#giveUp(pending, reason);
-      route.sent.clear();
+      // What was sent and not answered may have been executed.
+      this.#takeBack(route);
+      for (const pending of route.waiting) this.#giveUp(pending, reason);
       route.waiting = [];
     }
     this.#busy.clear();
