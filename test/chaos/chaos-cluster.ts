@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 const program = fileURLToPath(new URL('../../bin/greenroom.js', import.meta.url));
 const readyWithinMs = 60_000;
 const firstUser = 20_000;
+/** Megabytes: little enough that a command can use it up soon. */
+const heapMax = 384;
 
 export interface ShardView {
   readonly shard: number;
@@ -85,12 +87,16 @@ export class ChaosCluster {
     const join_ = founds ? [] : others.flatMap(({ port }) => ['--join', `127.0.0.1:${port}`]).slice(0, 2);
     const args = ['start', this.actors, '--node', name, '--data', data, '--log-level', 'warn'];
     const ports = ['--port', `${place.port}`, '--http-port', `${place.httpPort}`];
-    const child = spawn(process.execPath, [program, ...args, ...ports, ...join_, ...flags], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', HOME: directory },
-      cwd: directory,
-      ...(canCut ? { uid: place.user, gid: place.user } : {}),
-    });
+    const child = spawn(
+      process.execPath,
+      [`--max-old-space-size=${heapMax}`, program, ...args, ...ports, ...join_, ...flags],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, NO_COLOR: '1', HOME: directory },
+        cwd: directory,
+        ...(canCut ? { uid: place.user, gid: place.user } : {}),
+      },
+    );
     place.child = child;
     place.errors = [];
     child.stderr!.on('data', (chunk) => {
@@ -138,6 +144,25 @@ export class ChaosCluster {
   async stop(name: string): Promise<void> {
     this.signal(name, 'SIGTERM');
     await this.#places.get(name)!.exited;
+  }
+
+  /** Starts nodes again that died, until told to stop; as whoever runs a service does. @returns stops, and tells who died */
+  supervise(): () => Promise<readonly string[]> {
+    const died: string[] = [];
+    let isOver = false;
+    const watched = this.running.map(async (name) => {
+      while (!isOver) {
+        await Promise.race([this.#places.get(name)!.exited, until(() => isOver)]);
+        if (this.#places.get(name)!.child !== undefined) continue;
+        died.push(name);
+        await this.start(name);
+      }
+    });
+    return async () => {
+      isOver = true;
+      await Promise.all(watched);
+      return died;
+    };
   }
 
   signal(name: string, signal: NodeJS.Signals): void {
@@ -211,4 +236,8 @@ export class ChaosCluster {
     }
     if (this.#options.canCut) execFileSync('nft', ['delete', 'table', 'inet', 'chaos']);
   }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 50));
 }

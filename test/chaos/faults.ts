@@ -1,6 +1,7 @@
 /** What is done to a cluster, one fault at a time; each heals before the next. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pause } from './chaos-clients.ts';
 import type { ChaosCluster } from './chaos-cluster.ts';
 
@@ -79,6 +80,24 @@ export const chaosFaults: readonly ChaosFault[] = [
     },
   },
   {
+    name: 'exhaust',
+    what: 'a command that uses up the heap of whoever runs it; dead nodes are started again',
+    async run(cluster) {
+      const stop = cluster.supervise();
+      const ledger = `${cluster.url(pick(cluster.running))}/v1/actors/Ledger/greedy/exhaust`;
+      const signal = AbortSignal.timeout(60_000);
+      // Its own node may be among those that die of it.
+      const answer = await fetch(ledger, { method: 'POST', signal }).then(
+        async (response) => ((await response.json()) as { code: string }).code,
+        () => 'no answer',
+      );
+      await cluster.untilWhole(1);
+      const died = await stop();
+      if (answer !== 'OUTCOME_UNKNOWN' && answer !== 'no answer') throw new Error(`the greedy command: ${answer}`);
+      if (died.length === 0 || died.length > 2) throw new Error(`${died.length} nodes died of one command: ${died}`);
+    },
+  },
+  {
     name: 'wipe',
     what: 'kill -9 of a node, its disk is gone, it joins anew under its name',
     async run(cluster) {
@@ -153,6 +172,24 @@ export const chaosFaults: readonly ChaosFault[] = [
       await pause(2_000);
       if (cluster.running.includes('h')) await cluster.kill('h');
       cluster.forget('h');
+    },
+  },
+  {
+    name: 'new-code',
+    what: 'a rolling restart with the next version of the actors: one new event, one new command',
+    async run(cluster) {
+      cluster.actors = fileURLToPath(new URL('actors-next.ts', import.meta.url));
+      for (const name of cluster.names) {
+        await cluster.stop(name);
+        await cluster.start(name);
+        await cluster.untilWhole(1);
+      }
+      for (const [index, name] of cluster.names.entries()) {
+        const response = await fetch(`${cluster.url(name)}/v1/actors/Ledger/l0/mark`, { method: 'POST' });
+        const marks = await response.text();
+        if (response.status !== 200 || Number(marks) < index + 1)
+          throw new Error(`the new command through ${name}: ${response.status} ${marks}`);
+      }
     },
   },
 ];
