@@ -2,12 +2,13 @@
  * `npm run mutants -- [--cluster toy] [--seeds 50] [--minutes 3]`: whether each deliberate mistake is caught. A check
  * that never caught anything proves nothing.
  *
- * The mistakes of Greenroom's own protocol are looked for where they show soonest: in a story told to one replica, in
+ * The mistakes of Greenroom's own protocol are looked for where they show soonest: in a story told step by step, in
  * random lives of one shard's log, and in the simulation of whole clusters.
  */
 import Table from 'cli-table3';
 import type { ProtocolMistake } from '../../src/cluster/mistakes.ts';
 import { simulate } from '../../src/testing/simulation/simulation.ts';
+import { runsAfterARefusal } from '../cluster/routing/told.ts';
 import { simulate as simulateShard } from '../cluster/shards/simulation.ts';
 import { stories, tell } from '../cluster/shards/told.ts';
 import { parseSimulationArguments } from './arguments.ts';
@@ -41,6 +42,8 @@ async function inTheShardLog(mistake: string): Promise<Caught | undefined> {
   const protocolMistake = mistake as ProtocolMistake;
   if (stories[protocolMistake] && (await tell(protocolMistake, true)) !== undefined)
     return { by: 'a story of one replica', seeds: '' };
+  if (runsAfterARefusal(protocolMistake).join() !== runsAfterARefusal().join())
+    return { by: 'a story of a router and an owner', seeds: '' };
   const claims = new Set<string>();
   let found = 0;
   for (let seed = 1; seed <= shardSeedsMax; seed++) {

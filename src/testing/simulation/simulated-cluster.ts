@@ -171,17 +171,17 @@ export class SimulatedCluster {
     );
   }
 
-  /** Attempts of one client through one node, which reach it in this order if they reach it. */
-  attempts(name: string, requests: readonly CommandRequest[]): readonly Promise<Attempt>[] {
+  /** Attempts of one client through one node, `gapMs` apart, which reach it in this order if they reach it. */
+  attempts(name: string, requests: readonly CommandRequest[], gapMs: number): readonly Promise<Attempt>[] {
     const delayMs = this.#clientMs();
-    return requests.map((request) => this.attempt(name, request, delayMs));
+    return requests.map((request, index) => this.attempt(name, request, delayMs + index * gapMs));
   }
 
   /** A client's attempt through one node. Resolves by `timeoutMs` plus a little at the latest. */
   attempt(name: string, request: CommandRequest, delayMs = this.#clientMs()): Promise<Attempt> {
     return new Promise((resolve) => {
       const answer = (attempt: Attempt) => void this.world.after(this.#clientMs(), () => resolve(attempt));
-      this.world.after(request.timeoutMs + 2_000, () => resolve({ type: 'silence' }));
+      this.world.after(delayMs + request.timeoutMs + 2_000, () => resolve({ type: 'silence' }));
       this.world.after(delayMs, () => {
         const { machine } = this.#place(name);
         const { life } = machine;

@@ -25,7 +25,7 @@ const operationsPerActor = operationsMax - 50;
 const generationMs = 60_000;
 const actorsPerType = 2;
 /** Commands that a client sends at once. */
-const burstMax = 6;
+const burstMax = 8;
 const tellers = ['t0', 't1', 't2'] as const;
 
 interface Command {
@@ -119,7 +119,8 @@ export class Workload {
       input,
       timeoutMs,
     }));
-    const attempts = this.#cluster.attempts(node, requests);
+    const gapMs = this.#random.next() < 0.5 ? 0 : spread(this.#random, 1, 300);
+    const attempts = this.#cluster.attempts(node, requests, gapMs);
     await Promise.all(
       attempts.map(async (attempt, index) => {
         const answer = answerOf(await attempt);

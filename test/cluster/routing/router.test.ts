@@ -5,6 +5,7 @@ import { Router } from '../../../src/cluster/routing/router.ts';
 import type { StoreId } from '../../../src/core/ids.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
 import { settledMap } from '../map-fixture.ts';
+import { runsAfterARefusal } from './told.ts';
 
 const shard = 0;
 const map = settledMap(3, 1);
@@ -81,4 +82,9 @@ test('a command that never left was not executed', () => {
   send('waiting');
   router.close('this node has stopped');
   expect(answers).toEqual(['waiting UNAVAILABLE']);
+});
+
+test('what follows a command that was turned away is turned away, too, and all come back in order', () => {
+  expect(runsAfterARefusal()).toEqual([1, 2, 3]);
+  expect(runsAfterARefusal('lane stays open after a refusal')).not.toEqual([1, 2, 3]);
 });
