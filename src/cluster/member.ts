@@ -114,6 +114,7 @@ export class ClusterMember implements TransportHandlers {
       send,
       reset: (peer) => options.transport.reset(peer),
       isHere: (shard) => this.router.isHere(shard),
+      epochOf: (shard) => this.shards.served(shard)?.epoch,
       committed: (shard) => this.shards.owned(shard)?.committed ?? 0,
       receive: options.receive,
     });

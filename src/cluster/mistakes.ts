@@ -28,6 +28,7 @@ export const protocolMistakes = [
   'epoch start not awaited',
   // routing
   'retry without search',
+  'late first attempt not searched',
   'lane stays open after a refusal',
   'retries in another order',
   // map

@@ -7,6 +7,7 @@
 import { ActorHost } from '../actors/actor-host.ts';
 import { assignedIdPrefix } from '../actors/command-ids.ts';
 import type { ActorDefinition } from '../actors/definition.ts';
+import type { RoutedCommand } from '../actors/elsewhere.ts';
 import type { AnswerFacts, Caller } from '../actors/envelope.ts';
 import { lastSnapshots } from '../actors/last-snapshots.ts';
 import type { LogRefusal } from '../actors/shard-log.ts';
@@ -45,6 +46,7 @@ import { clusterInfo, shardInfos } from './membership/cluster-info.ts';
 import { drainMember, removeMember } from './membership/member-requests.ts';
 import { type Mistaken, noMistakes } from './mistakes.ts';
 import { nodeMetrics } from './node-metrics.ts';
+import { LateAttempts } from './routing/late-attempts.ts';
 
 export interface NodeSettings {
   readonly name: NodeName;
@@ -87,6 +89,7 @@ export class ClusterNode implements Gateway {
   readonly #settings: NodeSettings;
   readonly #reads: ClusterReads;
   readonly #stopping = new AbortController();
+  readonly #lateAttempts: LateAttempts;
   #failure: Error | undefined;
   #lowDisk: string | undefined;
   #hasStopped = false;
@@ -97,6 +100,7 @@ export class ClusterNode implements Gateway {
     this.#settings = settings;
     this.name = settings.name;
     const { journal, clock, random, log, definitions } = settings;
+    this.#lateAttempts = new LateAttempts(() => clock.monotonicMs());
     const transport = settings.transport ?? loneTransport(settings.clusterAddress);
     const seeds = settings.seeds ?? [];
     this.host = new ActorHost({
@@ -131,7 +135,7 @@ export class ClusterNode implements Gateway {
       }),
       founds: (settings.founds ?? seeds.length === 0) && !hasControlLog(journal),
       seeds,
-      receive: (command) => this.host.receive(command),
+      receive: (command) => this.host.receive(this.#searched(command)),
       nextCommandId: () => this.host.nextCommandId(),
       dropShards: (shards) => this.host.dropShards(shards),
       isQuietIn: (shards) => this.host.isQuietIn(shards),
@@ -254,6 +258,7 @@ export class ClusterNode implements Gateway {
     const { type, id, command, input, timeoutMs } = request;
     const shard = this.#shardOf(type, id);
     const { commandId, since } = this.#identify(request, this.#knownPosition(shard));
+    this.#lateAttempts.sinceOf(commandId, since);
     return new Promise((resolve, reject) => {
       const caller: Caller = {
         replied: (reply: unknown, { replayed, woke }: AnswerFacts) =>
@@ -265,6 +270,13 @@ export class ClusterNode implements Gateway {
       };
       this.host.send({ type, id, command, input, caller, timeoutMs, commandId, since });
     });
+  }
+
+  /** A first attempt that a later one has overtaken is searched like that one. */
+  #searched(command: RoutedCommand): RoutedCommand {
+    const since = this.#lateAttempts.sinceOf(command.commandId, command.since);
+    const isMistaken = this.#settings.mistaken?.('late first attempt not searched') ?? false;
+    return since === command.since || isMistaken ? command : { ...command, since };
   }
 
   /** A committed position of the shard that this node knows. */

@@ -6,7 +6,7 @@ import type { RoutedCommand } from '../../actors/elsewhere.ts';
 import type { AnswerFacts, Caller, Envelope } from '../../actors/envelope.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { GreenroomError, Rejection, Reroute } from '../../core/errors.ts';
-import type { CommandId, Position, ShardId, StoreId } from '../../core/ids.ts';
+import type { CommandId, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type CommandMessage, encodeCommandMessage, errorToWire } from './command-messages.ts';
 
@@ -18,6 +18,8 @@ export interface CommandServerOptions {
   readonly reset: (peer: StoreId) => void;
   /** Whether commands for the shard are admitted now. */
   readonly isHere: (shard: ShardId) => boolean;
+  /** The epoch in which this node serves the shard now. */
+  readonly epochOf: (shard: ShardId) => Epoch | undefined;
   readonly committed: (shard: ShardId) => Position;
   /** Into this node's mailboxes. */
   readonly receive: (command: RoutedCommand) => void;
@@ -27,6 +29,8 @@ type Message<Type extends CommandMessage['type']> = CommandMessage & { readonly 
 
 interface Lane {
   readonly number: number;
+  /** A lane ends with the epoch in which it was opened, also where the next one is served here again. */
+  readonly epoch: Epoch | undefined;
   isOpen: boolean;
 }
 
@@ -53,15 +57,15 @@ export class CommandServer {
       lanes = new Map();
       this.#lanes.set(from, lanes);
     }
-    lanes.set(shard, { number: lane, isOpen: true });
+    lanes.set(shard, { number: lane, epoch: this.#options.epochOf(shard), isOpen: true });
     this.#send(from, { type: 'opened', shard, lane, position: this.#options.committed(shard) });
   }
 
   command(from: StoreId, message: Message<'command'>): void {
     const { shard, number, actorType, id, kind, command, input, timeoutMs, since, delivery, chain } = message;
     const lane = this.#lanes.get(from)?.get(shard);
-    const isAdmitted = lane !== undefined && lane.number === message.lane && lane.isOpen && this.#options.isHere(shard);
-    if (!isAdmitted) {
+    const isOpen = lane !== undefined && lane.number === message.lane && lane.isOpen;
+    if (!isOpen || !this.#options.isHere(shard) || lane.epoch !== this.#options.epochOf(shard)) {
       if (lane?.number === message.lane && !this.#options.mistaken('lane stays open after a refusal'))
         lane.isOpen = false;
       this.#send(from, { type: 'moved', shard, number, reroute: 'refused', commandId: message.commandId });

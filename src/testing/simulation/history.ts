@@ -19,6 +19,7 @@ export interface Operation {
   readonly actor: string;
   readonly command: string;
   readonly input: unknown;
+  /** The client's own; empty where it took the one that the cluster gave. */
   readonly key: string;
   readonly invoked: number;
   readonly invokedAtMs: number;

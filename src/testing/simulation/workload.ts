@@ -194,9 +194,9 @@ export class Workload {
     this.#counts.set(actor, (this.#counts.get(actor) ?? 0) + 1);
     if (type === 'Teller' && typeof input === 'string')
       this.#counts.set(`Teller/${input}`, this.#counts.get(`Teller/${input}`) ?? 0);
-    const invocation: Invocation = { client, actor, command, input, key: `k${this.#keys}` };
     // Half of them take the key that the cluster gives, and use it from the second attempt on.
-    let key = this.#random.next() < 0.5 ? (invocation.key as CommandId) : undefined;
+    let key = this.#random.next() < 0.5 ? (`k${this.#keys}` as CommandId) : undefined;
+    const invocation: Invocation = { client, actor, command, input, key: key ?? '' };
     const open = this.history.begin(invocation);
     const untilMs = this.#cluster.world.nowMs + forMs;
     let mayHaveHappened = false;

@@ -45,6 +45,7 @@ export function runsAfterARefusal(mistake?: ProtocolMistake): readonly unknown[]
     clock,
     mistaken,
     isHere: () => true,
+    epochOf: () => 1,
     committed: () => 0,
     send: (_to, bytes) => {
       const message = decodeCommandMessage(bytes);
