@@ -100,10 +100,10 @@ else {
     ]);
   console.log(table.toString());
 }
-for (const violation of violations.slice(0, 30)) console.log(`VIOLATION ${violation}`);
-console.log(
-  violations.length === 0 ? 'no promise was broken' : `${violations.length} violations; data in ${directory}`,
-);
+// With --json, standard output is the JSON alone.
+const say = values.json ? console.error : console.log;
+for (const violation of violations.slice(0, 30)) say(`VIOLATION ${violation}`);
+say(violations.length === 0 ? 'no promise was broken' : `${violations.length} violations; data in ${directory}`);
 if (violations.length === 0) rmSync(directory, { recursive: true, force: true });
 else process.exitCode = 1;
 process.exit();
