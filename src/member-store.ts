@@ -4,7 +4,7 @@
  * by itself, beyond loopback only when that is asked for.
  */
 import { join } from 'node:path';
-import { hasControlLog } from './cluster/control/control-driver.ts';
+import { knowsMembers } from './cluster/membership/address-book.ts';
 import type { NodeOptions } from './cluster/node-options.ts';
 import { systemRandom } from './cluster/system-clock.ts';
 import { GreenroomError } from './core/errors.ts';
@@ -82,7 +82,7 @@ async function seedsOf(journal: LevelJournal, cluster: ClusterDescription | unde
     return seeds;
   }
   const row = journal.control(joiningRow);
-  return row && !hasControlLog(journal) ? (JSON.parse(row.toString()) as PeerAddress[]) : [];
+  return row && !knowsMembers(journal) ? (JSON.parse(row.toString()) as PeerAddress[]) : [];
 }
 
 async function findCluster(options: NodeOptions, others: readonly string[]): Promise<ClusterDescription | undefined> {

@@ -31,3 +31,11 @@ export class AddressBook {
     this.#journal.setControl(row, Buffer.from(text), { durable() {}, failed() {} });
   }
 }
+
+/**
+ * Whether a disk says where its cluster is. One that does not has to join, or to go on joining: a node may have died between
+ * its first word of the control log and its first map.
+ */
+export function knowsMembers(journal: Journal): boolean {
+  return new AddressBook(journal).peers.length > 0;
+}

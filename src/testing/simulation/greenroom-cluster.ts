@@ -3,7 +3,7 @@
  * disks. The first machine founds; every other empty disk joins.
  */
 import { defineActor } from '../../actors/definition.ts';
-import { hasControlLog } from '../../cluster/control/control-driver.ts';
+import { knowsMembers } from '../../cluster/membership/address-book.ts';
 import { shardInfos } from '../../cluster/membership/cluster-info.ts';
 import type { ClusterMap } from '../../cluster/membership/cluster-map.ts';
 import { protocolMistakes } from '../../cluster/mistakes.ts';
@@ -190,7 +190,7 @@ class GreenroomCluster implements ClusterUnderTest {
       clusterAddress: `${name}:7400`,
       transport,
       // One that was a member finds the others by what its own disk knows.
-      seeds: hasControlLog(journal) ? [] : seeds,
+      seeds: knowsMembers(journal) ? [] : seeds,
       founds,
       mistaken: (each) => each === mistake,
       expelled: (reason) => life.fail(new Error(`expelled: ${reason}`)),
