@@ -53,6 +53,8 @@ interface Link {
   readonly from: MemoryTransport;
   readonly to: MemoryTransport;
   isOver: boolean;
+  /** A cut took a message: nothing that was sent after it arrives either, also if the cut has healed by then. */
+  hasGap: boolean;
   /** When the last message of a channel arrives. */
   readonly arrivesMs: Record<Channel, number>;
   buffered: number;
@@ -145,7 +147,7 @@ export class MemoryNetwork {
       if (refusal) return failed(refusal);
       for (const link of this.#links)
         if (link.from.storeId === from.storeId && link.to === to) this.#end(link, 'reset');
-      const link: Link = { from, to, isOver: false, arrivesMs: { data: 0, control: 0 }, buffered: 0 };
+      const link: Link = { from, to, isOver: false, hasGap: false, arrivesMs: { data: 0, control: 0 }, buffered: 0 };
       this.#links.add(link);
       to.arrived(link, from.identity);
       made(link);
@@ -155,14 +157,16 @@ export class MemoryNetwork {
   /** @internal */
   carry(link: Link, channel: Channel, bytes: Buffer): void {
     const { policy, schedule, nowMs } = this.options;
-    if (this.isCut(link.from.storeId, link.to.storeId)) return;
+    if (this.isCut(link.from.storeId, link.to.storeId)) link.hasGap = true;
+    if (link.hasGap) return;
     const delayMs = policy.delayMs(link.from.storeId, link.to.storeId, channel, bytes.length);
     const atMs = Math.max(nowMs() + delayMs, link.arrivesMs[channel]);
     link.arrivesMs[channel] = atMs;
     link.buffered += bytes.length;
     schedule(atMs - nowMs(), () => {
       link.buffered -= bytes.length;
-      if (link.isOver || this.isCut(link.from.storeId, link.to.storeId)) return;
+      if (this.isCut(link.from.storeId, link.to.storeId)) link.hasGap = true;
+      if (link.isOver || link.hasGap) return;
       link.to.deliver(link, channel, bytes);
     });
   }
