@@ -96,7 +96,7 @@ test('carts, stocks and order histories work together', async () => {
   expect(await alice.checkout()).toEqual({ placed: true, order: 'alice-1' });
   expect(await bob.checkout()).toEqual({ placed: false, refused: [{ sku: 'tea', because: 'SOLD_OUT' }] });
   await node.settle();
-  expect(await node.state(Stock, 'tea')).toEqual({ left: 1, reserved: {} });
+  expect(await node.state(Stock, 'tea')).toEqual({ left: 1, reserved: {}, sold: 2 });
   expect((await node.actor(OrderHistory, 'alice').list()).orders).toMatchObject([{ order: 'alice-1' }]);
   expect(await node.events(OrderHistory, 'bob')).toEqual([]);
 });

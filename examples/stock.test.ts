@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import { onRealNode } from '../test/node-in-temporary-directory.ts';
 import { Stock } from './stock.ts';
 
-const some = { left: 5, reserved: { 'alice-1': 2 } };
+const some = { left: 5, reserved: { 'alice-1': 2 }, sold: 1 };
 
 test('what is reserved is no longer left, and comes back when it is released', async () => {
   const { state } = await given(Stock, some).when('reserve', { reservation: 'bob-1', quantity: 3 });
-  expect(state).toEqual({ left: 2, reserved: { 'alice-1': 2, 'bob-1': 3 } });
+  expect(state).toEqual({ ...some, left: 2, reserved: { 'alice-1': 2, 'bob-1': 3 } });
   expect((await given(Stock, state).when('release', 'bob-1')).state).toEqual(some);
 });
 
@@ -26,7 +26,7 @@ test('nobody gets more than there is', async () => {
 });
 
 test('shipped goods are gone; releasing or shipping what is not reserved does nothing', async () => {
-  expect((await given(Stock, some).when('ship', 'alice-1')).state).toEqual({ left: 5, reserved: {} });
+  expect((await given(Stock, some).when('ship', 'alice-1')).state).toEqual({ left: 5, reserved: {}, sold: 3 });
   expect((await given(Stock, some).when('ship', 'unknown')).state).toEqual(some);
   expect((await given(Stock, some).when('release', 'unknown')).state).toEqual(some);
 });
