@@ -1,4 +1,4 @@
-import { given } from 'greenroom/testing';
+import { given, oldState } from 'greenroom/testing';
 import { expect, test } from 'vitest';
 import { onRealNode } from '../test/node-in-temporary-directory.ts';
 import { Stock } from './stock.ts';
@@ -29,6 +29,14 @@ test('shipped goods are gone; releasing or shipping what is not reserved does no
   expect((await given(Stock, some).when('ship', 'alice-1')).state).toEqual({ left: 5, reserved: {}, sold: 3 });
   expect((await given(Stock, some).when('ship', 'unknown')).state).toEqual(some);
   expect((await given(Stock, some).when('release', 'unknown')).state).toEqual(some);
+});
+
+test('a stock of the time when nobody counted what was sold is read as one that sold nothing', async () => {
+  expect((await given(Stock, oldState(1, { left: 5, reserved: {} })).when('get')).state).toEqual({
+    left: 5,
+    reserved: {},
+    sold: 0,
+  });
 });
 
 test('a reservation cannot have a name that every object has', async () => {

@@ -1,0 +1,185 @@
+/**
+ * `npm run chaos:orders -- [--orders 10000] [--nodes 3] [--kill-every 5s] [--customers 60] [--seed 1] [--json]`: the order
+ * example on real processes. While customers place, pay and cancel orders, one node after the other is killed with
+ * -9 and started again, never two at once; then every order must come to an end, and the books must balance.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import type { StateOf } from 'greenroom';
+import { connect, type RemoteClient } from 'greenroom/client';
+import type { Order } from '../../examples/order-fulfilment.ts';
+import type { Payment } from '../../examples/payment.ts';
+import type { Stock } from '../../examples/stock.ts';
+import { durationMs } from '../../src/core/duration.ts';
+import { pause } from './chaos-clients.ts';
+import { ChaosCluster } from './chaos-cluster.ts';
+import { auditOrders, isFinal, type OrderView } from './order-audit.ts';
+import { inLanes, OrderCustomers } from './order-customers.ts';
+
+const { values } = parseArgs({
+  args: process.argv.slice(2).filter((each) => each !== '--'),
+  options: {
+    orders: { type: 'string', default: '10000' },
+    nodes: { type: 'string', default: '3' },
+    'kill-every': { type: 'string', default: '5s' },
+    customers: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const nodes = Number(values.nodes);
+const copies = Math.min(3, nodes);
+const killEveryMs = durationMs(values['kill-every'] as `${number}s`) ?? 5_000;
+const downMs = 1_000;
+const votersWithinMs = 60_000;
+/** From the end of the kills until the last order must be final. */
+const restWithinMs = 180_000;
+const skus = Array.from({ length: 20 }, (_, index) => `sku-${index}`);
+const plan = {
+  orders: Number(values.orders),
+  customers: Number(values.customers),
+  skus,
+  payWithinMs: 3_000,
+  seed: Number(values.seed),
+  giveUpAfterMs: 120_000,
+  lookEveryMs: 100,
+};
+/** Somewhat less than is wanted, so that some orders find a stock empty. */
+const receivedEach = Math.ceil((plan.orders * 2 * 2 * 0.68) / skus.length);
+
+const directory = mkdtempSync(join(tmpdir(), 'greenroom-orders-'));
+const cluster = new ChaosCluster({
+  directory,
+  nodes,
+  actors: fileURLToPath(new URL('../../examples/actors.ts', import.meta.url)),
+  firstPort: 17_700,
+  canCut: false,
+});
+const startMs = performance.now();
+const outcomes: Record<string, number> = {};
+let violations: string[] = [];
+let kills = 0;
+let restMs = 0;
+let customers: OrderCustomers | undefined;
+try {
+  await cluster.startAll();
+  await untilVoters(copies);
+  await cluster.untilWhole(copies);
+  const client = connect(cluster.names.map((name) => cluster.url(name)));
+  for (const sku of skus) await client.actor<Stock>('Stock', sku, { key: `receive-${sku}` }).receive(receivedEach);
+  customers = new OrderCustomers(plan, (id, key) => client.actor<Order>('Order', id, key === undefined ? {} : { key }));
+  const shopping = new AbortController();
+  const killing = killInTurn(shopping.signal);
+  // Should the killing break off, the run does.
+  await Promise.race([customers.run(), killing.then(() => new Promise<never>(() => {}))]);
+  shopping.abort();
+  await killing;
+  violations = [...customers.late, ...(await audit(client, customers.ids)), ...(await deadLetters())];
+  client.close();
+} catch (error) {
+  violations.push(`the run broke off: ${(error as Error).stack}`);
+  for (const name of cluster.names) console.error(`--- ${name}\n${cluster.diagnostics(name)}`);
+} finally {
+  await cluster.close();
+}
+report();
+process.exit();
+
+/**
+ * Kills one node at each beat and starts it again. If by the next beat not every shard has all its copies again, the next
+ * one's turn waits for that.
+ */
+async function killInTurn(until: AbortSignal): Promise<void> {
+  let beatMs = performance.now();
+  for (let turn = 0; ; turn++) {
+    beatMs = Math.max(beatMs + killEveryMs, performance.now());
+    while (!until.aborted && performance.now() < beatMs) await pause(50);
+    if (until.aborted) return;
+    const name = cluster.names[turn % nodes]!;
+    beatMs = performance.now();
+    await cluster.kill(name);
+    kills += 1;
+    await pause(downMs);
+    await cluster.start(name);
+    await cluster.untilWhole(copies);
+    console.error(`${name} killed and back; ${customers?.finished} of ${plan.orders} orders are done`);
+  }
+}
+
+/** Until then, losing one node could stop the others. */
+async function untilVoters(count: number): Promise<void> {
+  const endMs = performance.now() + votersWithinMs;
+  for (;;) {
+    const response = await fetch(`${cluster.url(cluster.names[0]!)}/v1/cluster`, {
+      signal: AbortSignal.timeout(5_000),
+    });
+    if (((await response.json()) as { voters: readonly string[] }).voters.length >= count) return;
+    if (performance.now() > endMs) throw new Error(`no ${count} voters within ${votersWithinMs} ms`);
+    await pause(100);
+  }
+}
+
+/** Waits until every order is final, then reads everything. */
+async function audit(client: RemoteClient, ids: readonly string[]): Promise<string[]> {
+  const restStartMs = performance.now();
+  const orders = new Map<string, OrderView>();
+  const payments = new Map<string, StateOf<Payment>>();
+  await inLanes(ids, 32, async (id) => {
+    for (;;) {
+      const order = await client.actor<Order>('Order', id).get();
+      orders.set(id, order);
+      if (isFinal(order) || performance.now() - restStartMs > restWithinMs) break;
+      await pause(200);
+    }
+    payments.set(id, await client.actor<Payment>('Payment', id).get());
+  });
+  restMs = performance.now() - restStartMs;
+  const stocks: Record<string, StateOf<Stock>> = {};
+  for (const sku of skus) stocks[sku] = await client.actor<Stock>('Stock', sku).get();
+  for (const { status, end } of orders.values()) {
+    const outcome = end ? `${status}: ${end.reason.split(' ')[0]}` : status;
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  }
+  const received = Object.fromEntries(skus.map((sku) => [sku, receivedEach]));
+  return auditOrders({ received, stocks, orders, payments });
+}
+
+/** No tell and no reminder of a saga may be given up. */
+async function deadLetters(): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of cluster.running) {
+    const response = await fetch(`${cluster.url(name)}/v1/dead-letters`, { signal: AbortSignal.timeout(30_000) });
+    const { deadLetters: letters } = (await response.json()) as { deadLetters: readonly object[] };
+    for (const letter of letters) found.push(`a dead letter on ${name}: ${JSON.stringify(letter)}`);
+  }
+  return found;
+}
+
+function report(): void {
+  const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+  const durationTotalMs = performance.now() - startMs;
+  const { longestCommandMs = 0, longestOrderMs = 0, errors = {} } = customers ?? {};
+  if (values.json) {
+    const figures = { kills, durationMs: durationTotalMs, longestCommandMs, longestOrderMs, restMs };
+    console.log(JSON.stringify({ orders: plan.orders, nodes, outcomes, ...figures, errors, violations }, undefined, 2));
+  } else {
+    const table = new Table({ style: { head: [] } });
+    for (const [outcome, count] of Object.entries(outcomes).sort()) table.push([outcome, String(count)]);
+    table.push(['kills', String(kills)], ['duration', seconds(durationTotalMs)]);
+    table.push(['longest wait for an answer', seconds(longestCommandMs)]);
+    table.push(['longest from placing an order to its end', seconds(longestOrderMs)]);
+    table.push(['reading everything in the end', seconds(restMs)]);
+    const again = Object.entries(errors).map(([code, count]) => `${code} ${count}`);
+    table.push(['commands sent again after', again.join(', ') || 'no error']);
+    console.log(table.toString());
+    for (const violation of violations.slice(0, 30)) console.log(`VIOLATION ${violation}`);
+    const found = `${violations.length} violations; data in ${directory}`;
+    console.log(violations.length === 0 ? 'no promise was broken' : found);
+  }
+  if (violations.length === 0) rmSync(directory, { recursive: true, force: true });
+  else process.exitCode = 1;
+}
