@@ -1,63 +1,123 @@
 /**
- * N real node processes on this machine, joined to one cluster. Two kinds: `command-line` starts each with
- * `greenroom start`, exactly as a user does, and can be loaded over HTTP only; `driven` starts the same node from a
- * program of the benchmarks, which also runs loads inside it, through the public API.
+ * N real node processes on this machine, joined to one cluster (see child-node.ts for their kinds). It is handed out when
+ * every shard has its owner and its copies, so that no benchmark measures the founding.
  */
-import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '../client/connect.ts';
-import { endChild, forkModule, nextMessage, siblingModule } from './child-module.ts';
-import type { ClusterOptions, ClusterUnderTest, NodeUnderTest, NodeUsage, Through } from './cluster-under-test.ts';
-import { startCommandLineNode } from './command-line-node.ts';
+import { type ChildKind, type ChildNode, startChildNode } from './child-node.ts';
+import { MapWatch } from './cluster-map.ts';
+import type { ChangingCluster, ClusterOptions, NodeUnderTest, Through } from './cluster-under-test.ts';
 import { runOverHttp } from './http-workload.ts';
-import { addedUp, type LoadResult, type LoadResultData, loadResultFrom } from './load/load-result.ts';
-import { longestMs, shareOfLoad, type Workload } from './load/workload.ts';
-import type { NodeProcessReady, NodeProcessRequest } from './node-process.ts';
-import { usageOf } from './process-usage.ts';
+import { addedUp, type LoadResult } from './load/load-result.ts';
+import { shareOfLoad, type Workload } from './load/workload.ts';
 
-export type ChildKind = 'command-line' | 'driven';
+export type { ChildKind } from './child-node.ts';
 
-/** A node process, of either kind. */
-interface ChildNode extends NodeUnderTest {
-  readonly clusterAddress: string;
-  /** Only of `driven` ones. */
-  readonly drive?: (workload: Workload) => Promise<LoadResult>;
-  stop(): Promise<void>;
-}
+const settledWithinMs = 180_000;
+const lookEveryMs = 100;
+/** Which cluster ports the nodes had: a cluster that is started again is found by its own members there. */
+const portsFile = 'ports.json';
 
-const startWithinMs = 60_000;
-/** On top of a load's own time. */
-const marginMs = 30_000;
-const neverPassivate = '24h';
+type Ports = Record<string, number>;
 
-/** Starts the nodes one after the other, each joining the ones before it. @throws Error if one of them does not start */
-export async function childCluster(options: ClusterOptions, kind: ChildKind): Promise<ClusterUnderTest> {
+/** @throws Error if a node does not start, or a shard does not find its owner and its copies */
+export async function childCluster(
+  options: ClusterOptions,
+  kind: ChildKind,
+  onProgress: (message: string) => void = () => {},
+): Promise<ChangingCluster> {
   const nodes: ChildNode[] = [];
+  const ports = await readPorts(options.directory);
+  const clients = new Map<string, ReturnType<typeof connect>>();
+  let started = 0;
+
+  const start = async (name: string): Promise<ChildNode> => {
+    const members = nodes.map(({ clusterAddress }) => clusterAddress);
+    const node = await startChildNode(kind, options, { name, join: members, port: ports[name] ?? 0 });
+    ports[name] = portOf(node.clusterAddress);
+    clients.set(name, connect(urlOf(node)));
+    nodes.push(node);
+    return node;
+  };
+  const named = (name: string): ChildNode => {
+    const node = nodes.find((each) => each.name === name);
+    if (!node) throw new Error(`no node ${name} runs`);
+    return node;
+  };
+  const forget = (name: string): void => {
+    const index = nodes.findIndex((each) => each.name === name);
+    if (index >= 0) nodes.splice(index, 1);
+  };
   const close = async (): Promise<void> => {
-    for (const node of nodes.splice(0).reverse()) await node.stop();
+    // All at once, as one stops a cluster: shards that move from each node to the next would be work for nothing.
+    const stopped = await Promise.allSettled(nodes.splice(0).map((node) => node.stop()));
+    const failed = stopped.find((one) => one.status === 'rejected');
+    if (failed) throw failed.reason;
   };
   try {
-    for (let number = 1; number <= options.nodes; number++) {
-      const join = nodes.map(({ clusterAddress }) => clusterAddress);
-      nodes.push(await (kind === 'driven' ? startDriven : startFromCommandLine)(options, number, join));
+    const names = Array.from({ length: options.nodes }, (_, index) => `node-${index + 1}`);
+    started = names.length;
+    if (existsSync(join(options.directory, portsFile))) {
+      // Most of them have to be there before any of them serves.
+      const all = await Promise.allSettled(names.map(start));
+      const failed = all.find((one) => one.status === 'rejected');
+      if (failed) throw failed.reason;
+      nodes.sort((a, b) => a.name.localeCompare(b.name));
+    } else {
+      for (const name of names) {
+        onProgress(`starting ${name}`);
+        await start(name);
+      }
     }
+    await writeFile(join(options.directory, portsFile), JSON.stringify(ports));
+    if (options.nodes > 1) await untilSettled(nodes, onProgress);
   } catch (error) {
-    await close();
+    await close().catch(() => undefined);
     throw error;
   }
-  const clients = nodes.map(({ httpPort }) => connect(`http://127.0.0.1:${httpPort}`));
   const call = (type: string, id: string, command: string, input: unknown, through = 0): Promise<unknown> => {
-    const ref = clients[through]!.actor(type, id) as unknown as Record<string, (input: unknown) => Promise<unknown>>;
+    const client = clients.get(nodes[through]!.name)!;
+    const ref = client.actor(type, id) as unknown as Record<string, (input: unknown) => Promise<unknown>>;
     return ref[command]!(input);
   };
   return {
-    nodes,
+    nodes: nodes as readonly NodeUnderTest[],
     call,
     tell: (...args) => void call(...(args as Parameters<typeof call>)).catch(() => undefined),
     run: (workload, through) => runOn(nodes, workload, through),
     passivate: (type, id) => passivate(nodes[0]!.httpPort, type, id),
+    add: () => start(`node-${++started}`),
+    restart: async (name) => {
+      forget(name);
+      return start(name);
+    },
+    discard: async (name) => {
+      await named(name).kill!();
+      forget(name);
+    },
+    observe: async (workload, on) => {
+      const drivers = on.map(named);
+      await Promise.all(
+        drivers.map((node, index) => {
+          if (!node.beginObserved) throw new Error('only driven nodes can be observed');
+          return node.beginObserved(partOf(workload, index, drivers.length));
+        }),
+      );
+      return { stop: () => Promise.all(drivers.map((node) => node.endObserved!())) };
+    },
     close,
   };
+}
+
+async function untilSettled(nodes: readonly ChildNode[], onProgress: (message: string) => void): Promise<void> {
+  const watch = new MapWatch(() => nodes.map(urlOf), lookEveryMs);
+  try {
+    await watch.settled(nodes.length, settledWithinMs, (what) => onProgress(`waiting: ${what}`));
+  } finally {
+    await watch.stop();
+  }
 }
 
 async function runOn(nodes: readonly ChildNode[], workload: Workload, through: Through): Promise<LoadResult> {
@@ -66,88 +126,43 @@ async function runOn(nodes: readonly ChildNode[], workload: Workload, through: T
       workload,
       nodes.map(({ httpPort }) => httpPort),
     );
-  const { seed = 1 } = workload.keys;
+  const parts = nodes.map((_, index) => partOf(workload, index, nodes.length));
+  // With fewer in flight than nodes, some have nothing to do; a load of nothing would never look at its clock.
+  const busy = parts.flatMap((part, index) => (isEmpty(part) ? [] : [{ node: nodes[index]!, part }]));
   return addedUp(
     await Promise.all(
-      nodes.map((node, index) => {
+      busy.map(({ node, part }) => {
         if (!node.drive) throw new Error('a node of the command line can be loaded over HTTP only');
-        const load = shareOfLoad(workload.load, index, nodes.length);
-        return node.drive({ ...workload, load, keys: { ...workload.keys, seed: seed + index } });
+        return node.drive(part);
       }),
     ),
   );
 }
 
-async function startFromCommandLine(
-  options: ClusterOptions,
-  number: number,
-  members: readonly string[],
-): Promise<ChildNode> {
-  const { directory, replicas, maxActive, passivateAfterMs } = options;
-  const dataDirectory = join(directory, `node-${number}`);
-  const flags = ['--node', `node-${number}`, '--data', dataDirectory, '--port', '0', '--http-port', '0'];
-  flags.push('--replicas', String(replicas));
-  flags.push('--passivate-after', passivateAfterMs === undefined ? neverPassivate : `${passivateAfterMs}ms`);
-  if (maxActive !== undefined) flags.push('--max-active', String(maxActive));
-  if (members.length > 0) flags.push('--join', ...members);
-  const { name, clusterAddress, httpUrl, processId, stop } = await startCommandLineNode(flags);
+function partOf(workload: Workload, index: number, of: number): Workload {
+  const { seed = 1 } = workload.keys;
   return {
-    name,
-    clusterAddress,
-    dataDirectory,
-    processId,
-    httpPort: Number(new URL(httpUrl).port),
-    usage: () => usageOf(processId),
-    kill: () => stop('SIGKILL'),
-    stop: () => stop('SIGTERM'),
+    ...workload,
+    load: shareOfLoad(workload.load, index, of),
+    keys: { ...workload.keys, seed: seed + index },
   };
 }
 
-async function startDriven(options: ClusterOptions, number: number, members: readonly string[]): Promise<ChildNode> {
-  const { directory, replicas, maxActive, passivateAfterMs } = options;
-  const dataDirectory = join(directory, `node-${number}`);
-  const child = forkModule(siblingModule('./node-process', import.meta.url));
-  try {
-    const ready = await ask<NodeProcessReady>(child, startWithinMs, {
-      type: 'start',
-      options: {
-        node: `node-${number}`,
-        data: dataDirectory,
-        port: 0,
-        httpPort: 0,
-        replicas,
-        passivateAfter: passivateAfterMs ?? neverPassivate,
-        ...(maxActive === undefined ? {} : { maxActive }),
-        ...(members.length > 0 ? { join: members } : {}),
-      },
-    });
-    return {
-      name: ready.name,
-      clusterAddress: ready.clusterAddress,
-      dataDirectory,
-      processId: child.pid!,
-      httpPort: Number(new URL(ready.httpUrl).port),
-      usage: () => ask<NodeUsage>(child, startWithinMs, { type: 'usage' }),
-      kill: () => endChild(child, 'SIGKILL'),
-      drive: async (workload) => {
-        const withinMs = longestMs(workload.load) + marginMs;
-        return loadResultFrom(await ask<LoadResultData>(child, withinMs, { type: 'run', workload }));
-      },
-      stop: async () => {
-        if (child.connected) await ask(child, startWithinMs, { type: 'close' });
-        await endChild(child);
-      },
-    };
-  } catch (error) {
-    await endChild(child, 'SIGKILL');
-    throw error;
-  }
+function isEmpty({ load }: Workload): boolean {
+  return load.type === 'closed' && load.inFlight === 0;
 }
 
-function ask<T>(child: ChildProcess, withinMs: number, request: NodeProcessRequest): Promise<T> {
-  const answer = nextMessage<T>(child, withinMs);
-  child.send(request);
-  return answer;
+export function urlOf({ httpPort }: NodeUnderTest): string {
+  return `http://127.0.0.1:${httpPort}`;
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1));
+}
+
+async function readPorts(directory: string): Promise<Ports> {
+  const text = await readFile(join(directory, portsFile), 'utf8').catch(() => '{}');
+  return JSON.parse(text) as Ports;
 }
 
 async function passivate(httpPort: number, type: string, id: string): Promise<void> {

@@ -3,6 +3,7 @@
  * Workloads know only this, so that every one of them can be run on every kind.
  */
 import type { LoadResult } from './load/load-result.ts';
+import type { ObservedCalls } from './load/observed-load.ts';
 import type { Workload } from './load/workload.ts';
 
 export interface ClusterOptions {
@@ -10,6 +11,8 @@ export interface ClusterOptions {
   readonly directory: string;
   readonly nodes: number;
   readonly replicas: number;
+  /** Default 256. Fewer for tests, which should not wait for so many to find their places. */
+  readonly shards?: number;
   /** Actors in memory at most, per node. */
   readonly maxActive?: number;
   /** Idle actors leave after this; default: they stay as long as a benchmark takes. */
@@ -29,12 +32,20 @@ export interface NodeUsage {
   readonly writtenBytes: number | undefined;
 }
 
+/** What went over the cluster links of a node since it started, commands and replication alike. */
+export interface WireBytes {
+  readonly sent: number;
+  readonly received: number;
+}
+
 export interface NodeUnderTest {
   readonly name: string;
   readonly httpPort: number;
   readonly processId: number;
   readonly dataDirectory: string;
   usage(): Promise<NodeUsage>;
+  /** Absent where it cannot be seen from outside. */
+  readonly wire?: () => Promise<WireBytes>;
   /** Ends its process at once, as `kill -9` does. Absent where it lives in this process. */
   readonly kill?: () => Promise<void>;
 }
@@ -52,3 +63,20 @@ export interface ClusterUnderTest {
   /** Stops in order; what was acknowledged is on disk. Idempotent. */
   close(): Promise<void>;
 }
+
+/** A cluster whose nodes come and go while it is measured. */
+export interface ChangingCluster extends ClusterUnderTest {
+  /** Starts one node more, which joins. Resolves when it serves; shards move to it afterwards. */
+  add(): Promise<NodeUnderTest>;
+  /** Starts a node again that was killed, with its data and its address. */
+  restart(name: string): Promise<NodeUnderTest>;
+  /** Ends the process of a node that has left the cluster. */
+  discard(name: string): Promise<void>;
+  /** Runs an open loop, spread over these nodes, until it is stopped; every call is remembered. */
+  observe(workload: Workload, on: readonly string[]): Promise<{ stop(): Promise<readonly ObservedCalls[]> }>;
+}
+
+export type StartChangingCluster = (
+  options: ClusterOptions,
+  onProgress: (message: string) => void,
+) => Promise<ChangingCluster>;

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StartCluster } from './cluster-under-test.ts';
+import type { StartChangingCluster, StartCluster } from './cluster-under-test.ts';
 import type { LimitName } from './limits/limit.ts';
 import type { HistogramData } from './load/histogram.ts';
 import type { TimelinePoint } from './load/timeline.ts';
@@ -27,10 +27,18 @@ export interface Figure {
   readonly point?: PlotPoint;
 }
 
+/** Something that was done to the system, or that it did. */
+export interface TimelineMark {
+  readonly atMs: number;
+  readonly label: string;
+}
+
 /** A run over time, of one repeat. */
 export interface NamedTimeline {
   readonly name: string;
   readonly points: readonly TimelinePoint[];
+  /** With them, it is printed too, second by second. */
+  readonly marks?: readonly TimelineMark[];
 }
 
 /** All latencies of one load, of one repeat. */
@@ -53,7 +61,15 @@ export interface BenchContext {
   readonly growthMax: number;
   readonly nodes: number;
   readonly replicas: number;
+  /** Shards of a cluster; undefined: as many as usual. */
+  readonly shards: number | undefined;
+  /** Calls a second where the load is at a fixed rate. */
+  readonly rate: number;
+  /** How often `failover` kills a node. */
+  readonly rounds: number;
   readonly startCluster: StartCluster;
+  /** A cluster whose nodes can be killed, started again, and become more. */
+  readonly startChanging: StartChangingCluster;
   /** An empty directory that is removed afterwards. */
   directory(): Promise<string>;
   progress(message: string): void;

@@ -5,6 +5,7 @@ import { benchActors } from './actors.ts';
 import { closedLoop } from './load/closed-loop.ts';
 import { keyChooser } from './load/keys.ts';
 import type { LoadResult } from './load/load-result.ts';
+import { ObservedLoad } from './load/observed-load.ts';
 import { type Call, callChooser, runOnKeys, type Workload } from './load/workload.ts';
 
 type AnyRef = Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
@@ -14,14 +15,25 @@ export function runInNode(node: GreenroomNode, workload: Workload): Promise<Load
   return workload.how === 'tell' ? runTells(node, workload) : runAsks(node, workload);
 }
 
-function runAsks(node: GreenroomNode, { calls, idPrefix, keys, load }: Workload): Promise<LoadResult> {
+/** An open loop of asks whose every call is remembered; it runs until it is stopped. */
+export function observeInNode(node: GreenroomNode, workload: Workload): ObservedLoad {
+  const { load, keys, how } = workload;
+  if (load.type !== 'open' || how !== 'ask') throw new Error('what is observed is an open loop of asks');
+  return new ObservedLoad(load, keys, asksOf(node, workload));
+}
+
+function runAsks(node: GreenroomNode, workload: Workload): Promise<LoadResult> {
+  return runOnKeys(workload.load, workload.keys, asksOf(node, workload));
+}
+
+function asksOf(node: GreenroomNode, { calls, idPrefix, keys }: Workload): (key: number) => Promise<unknown> {
   const asks = calls.map((call) => {
     const refs = refsOf(node, call, idPrefix, keys.count);
     const { command, input } = call;
     return (key: number) => refs[key]![command]!(input);
   });
   const nextCall = callChooser(calls);
-  return runOnKeys(load, keys, asks.length === 1 ? asks[0]! : (key) => asks[nextCall()]!(key));
+  return asks.length === 1 ? asks[0]! : (key) => asks[nextCall()]!(key);
 }
 
 /**

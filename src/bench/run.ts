@@ -1,14 +1,18 @@
 /** Runs benchmarks one after the other, in one run so that they compare, with the limits before and after. */
-import type { StartCluster } from './cluster-under-test.ts';
+import { childCluster } from './child-cluster.ts';
+import type { StartChangingCluster, StartCluster } from './cluster-under-test.ts';
 import { inProcessCluster } from './in-process-cluster.ts';
-import { Limits } from './limits/limit.ts';
+import { type LimitName, Limits } from './limits/limit.ts';
 import { measureLimits } from './limits/measure-limits.ts';
 import { describeMachine, sourceRevision } from './machine.ts';
 import { type Benchmark, repeat, type SummedUp } from './measure.ts';
 import { type BenchReport, type BenchResult, reportSchema } from './report/report.ts';
+import { clusterLimits, clusterThroughput } from './workloads/cluster-throughput.ts';
+import { failover } from './workloads/failover.ts';
 import { footprint } from './workloads/footprint.ts';
 import { growth } from './workloads/growth.ts';
 import { latency } from './workloads/latency.ts';
+import { rebalance } from './workloads/rebalance.ts';
 import { rehydrate, workingSet } from './workloads/rehydrate.ts';
 import { overHttp, sizes, throughput } from './workloads/throughput.ts';
 
@@ -23,6 +27,16 @@ export const benchGroups: Readonly<Record<string, readonly Benchmark[]>> = {
   all: [throughput, sizes, overHttp, latency, rehydrate, workingSet, footprint, growth],
 };
 
+/** The same for clusters of node processes. */
+export const clusterGroups: Readonly<Record<string, readonly Benchmark[]>> = {
+  throughput: [clusterThroughput],
+  rebalance: [rebalance],
+  failover: [failover],
+};
+
+/** What their figures are shares of; the others would only take time. */
+export { clusterLimits };
+
 export interface BenchRun {
   readonly benchmarks: readonly Benchmark[];
   readonly repeats: number;
@@ -34,6 +48,14 @@ export interface BenchRun {
   readonly nodes?: number;
   /** Default 1. */
   readonly replicas?: number;
+  /** Default 256. */
+  readonly shards?: number;
+  /** Calls a second where the load is at a fixed rate. Default 1,000. */
+  readonly rate?: number;
+  /** How often `failover` kills a node. Default 5. */
+  readonly rounds?: number;
+  /** Limits to measure; default all. */
+  readonly limits?: readonly LimitName[];
   /** Default: one node in this process. */
   readonly startCluster?: StartCluster;
   /** Where data directories are made; default: the system's temporary directory. */
@@ -48,18 +70,25 @@ const limitDurationMinMs = 60;
 
 export async function runBenchmarks(run: BenchRun): Promise<BenchReport> {
   const { scale, repeats, directory: parent, onProgress, nodes = 1, replicas = 1 } = run;
-  const { growthMax = 1_000_000, startCluster = inProcessCluster } = run;
+  const { growthMax = 1_000_000, rate = 1_000, rounds = 5, shards, startCluster = inProcessCluster } = run;
   const at = new Date().toISOString();
   onProgress('fsync');
   const machine = await describeMachine(parent);
   const revision = await sourceRevision();
   const limits = new Limits();
   const sampleLimits = () =>
-    measureLimits(limits, { parent, durationMs: Math.max(limitDurationMinMs, limitDurationMs * scale), onProgress });
+    measureLimits(limits, {
+      parent,
+      durationMs: Math.max(limitDurationMinMs, limitDurationMs * scale),
+      ...(run.limits === undefined ? {} : { only: run.limits }),
+      onProgress,
+    });
+  const startChanging: StartChangingCluster = (options, onWait) => childCluster(options, 'driven', onWait);
   await sampleLimits();
   const summed: (SummedUp & Pick<Benchmark, 'name' | 'about'>)[] = [];
   for (const benchmark of run.benchmarks) {
-    const context = { scale, growthMax, nodes, replicas, startCluster, progress: onProgress };
+    const cluster = { nodes, replicas, shards, startCluster, startChanging };
+    const context = { scale, growthMax, rate, rounds, ...cluster, progress: onProgress };
     const { name, about } = benchmark;
     summed.push({ name, about, ...(await repeat(benchmark, repeats, context, parent)) });
   }

@@ -37,15 +37,24 @@ const realTime: LoopTime = {
 
 const drainDefaultMs = 5_000;
 
-/** @param once starts one operation. Its rejection is counted as an error, and the load goes on. */
-export async function openLoop(loop: OpenLoop, once: () => Promise<unknown>, time = realTime): Promise<LoadResult> {
+/**
+ * @param once starts one operation, and is told when it was meant to start. Its rejection is counted as an error, and the
+ *   load goes on.
+ * @param isStopped ends the load before its time: nothing more becomes due, and what is open is waited for as usual
+ */
+export async function openLoop(
+  loop: OpenLoop,
+  once: (meantMs: number) => Promise<unknown>,
+  time = realTime,
+  isStopped = () => false,
+): Promise<LoadResult> {
   const { perSecond, warmUpMs, durationMs, inFlightMax, drainMs = drainDefaultMs } = loop;
   const latency = new Histogram();
   const timeline = new Timeline(loop.sliceMs);
   const gapMs = 1_000 / perSecond;
   const beginMs = time.nowMs();
   const measuringMs = beginMs + warmUpMs;
-  const total = Math.max(1, Math.floor((warmUpMs + durationMs) / gapMs));
+  let total = Math.max(1, Math.floor((warmUpMs + durationMs) / gapMs));
   /** Meant starts of what is open. */
   const open = new Set<{ readonly meantMs: number }>();
   let started = 0;
@@ -69,15 +78,21 @@ export async function openLoop(loop: OpenLoop, once: () => Promise<unknown>, tim
   const start = (meantMs: number): void => {
     const one = { meantMs };
     open.add(one);
-    once().then(
+    once(meantMs).then(
       () => settle(one, undefined),
       (error) => settle(one, error ?? new Error('rejected without a reason')),
     );
   };
 
-  const endMs = beginMs + warmUpMs + durationMs + drainMs;
+  let endMs = beginMs + warmUpMs + durationMs + drainMs;
+  let stopsAtMs: number | undefined;
   while ((started < total || open.size > 0) && time.nowMs() < endMs) {
     const nowMs = time.nowMs();
+    if (stopsAtMs === undefined && isStopped()) {
+      stopsAtMs = nowMs;
+      total = Math.min(total, Math.max(started, Math.floor((nowMs - beginMs) / gapMs)));
+      endMs = Math.min(endMs, nowMs + drainMs);
+    }
     while (started < total && open.size < inFlightMax && beginMs + started * gapMs <= nowMs) {
       start(beginMs + started * gapMs);
       started += 1;
@@ -98,6 +113,7 @@ export async function openLoop(loop: OpenLoop, once: () => Promise<unknown>, tim
     unfinished += 1;
     latency.record(stoppedMs - meantMs);
   }
-  const tookMs = Math.max(durationMs, Math.min(stoppedMs, endMs) - measuringMs);
+  const meantToTakeMs = stopsAtMs === undefined ? durationMs : Math.max(0, stopsAtMs - measuringMs);
+  const tookMs = Math.max(meantToTakeMs, Math.min(stoppedMs, endMs) - measuringMs);
   return { operations: done, errors, firstError, tookMs, unfinished, latency, timeline };
 }

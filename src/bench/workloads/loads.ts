@@ -15,6 +15,7 @@ export const query: Call = { actorType: 'Counter', command: 'get' };
 export const uniform: KeyChoice = { count: actorCount, distribution: 'uniform' };
 export const zipf: KeyChoice = { count: actorCount, distribution: 'zipf', exponent: 0.99 };
 
+const actorsLeast = 500;
 const durationMs = 1_500;
 const warmUpMs = 300;
 /** Shorter is all warm-up. */
@@ -45,6 +46,11 @@ export function withoutErrors(result: LoadResult): LoadResult {
   return result;
 }
 
+/** As many actors as a load on a cluster is spread over: fewer for a quick look. */
+export function scaledActors({ scale }: BenchContext): number {
+  return Math.max(actorsLeast, Math.round(actorCount * Math.min(1, scale)));
+}
+
 export function count(n: number): string {
   return n.toLocaleString('en-US');
 }
@@ -56,8 +62,9 @@ export async function withCluster<T>(
   options: Partial<ClusterOptions> = {},
 ): Promise<T> {
   const directory = options.directory ?? (await context.directory());
-  const { nodes, replicas } = context;
-  const cluster = await context.startCluster({ ...options, directory, nodes, replicas });
+  const { nodes, replicas, shards } = context;
+  const size = { nodes, replicas, ...(shards === undefined ? {} : { shards }) };
+  const cluster = await context.startCluster({ ...options, directory, ...size });
   try {
     return await use(cluster);
   } finally {
