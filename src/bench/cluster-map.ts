@@ -145,13 +145,12 @@ export function ownerMoves(moments: readonly MapMoment[]): readonly OwnerMove[] 
   );
 }
 
-/** Copies that were made, by the node they are on: it became a replica or learner, and was neither before. */
+/** Copies that were made, by the node they are on: of a shard that it became a replica of and was none before. */
 export function copiesMade(moments: readonly MapMoment[]): ReadonlyMap<string, number> {
-  const holders = ({ replicas, learners }: ShardAnswer) => [...replicas, ...learners];
   const made = new Map<string, number>();
   for (const [old, now] of pairs(moments).flatMap(([before, after]) => shardPairs(before, after))) {
-    const held = new Set(holders(old));
-    for (const node of new Set(holders(now))) if (!held.has(node)) made.set(node, (made.get(node) ?? 0) + 1);
+    // Learners are left out: a shard that starts does not name its own, so they would be counted once more afterwards.
+    for (const node of now.replicas) if (!old.replicas.includes(node)) made.set(node, (made.get(node) ?? 0) + 1);
   }
   return made;
 }

@@ -24,11 +24,13 @@ interface Round {
   readonly detectedMs: number | undefined;
   /** Until the map said that all shards are served. */
   readonly servedMs: number | undefined;
-  /** Per affected shard, until the first call that was due after the kill had ended well. */
+  /** Until the first call that was due after the kill had ended well, of the shards that were called while not all were served. */
   readonly firstSuccessMs: readonly number[];
   readonly neverServed: number;
   /** Per affected shard, the longest wait of a caller. */
   readonly pausesMs: readonly number[];
+  /** The longest wait of any caller while the killed node came back. */
+  readonly returnPauseMs: number;
   readonly figures: readonly Figure[];
   readonly timeline: NamedTimeline;
 }
@@ -86,20 +88,27 @@ async function round(context: BenchContext, cluster: ChangingCluster, victim: st
     const isAffected = new Set(affected);
     const unaffected = seen.within(failing, (shard) => !isAffected.has(shard));
     const firsts = affected.map((shard) => seen.firstSuccessMs(shard, killedMs));
+    const servedMs = sinceKill(
+      run.watch,
+      killedMs,
+      (moment) => isGone(moment, victim, isAffected) && notServed(moment.view).length === 0,
+    );
+    // The others had no caller until all was well again: when they could have answered, nobody knows.
+    const outage = { fromMs: killedMs, toMs: killedMs + (servedMs ?? returningMs - killedMs) };
+    const wasCalled = affected.map((its) => seen.within(outage, (shard) => shard === its).calls > 0);
     return {
       victim,
       wasLeader: view.cluster.leader === victim,
       killedMs,
       affected,
       detectedMs: sinceKill(run.watch, killedMs, (moment) => isGone(moment, victim, isAffected)),
-      servedMs: sinceKill(
-        run.watch,
-        killedMs,
-        (moment) => isGone(moment, victim, isAffected) && notServed(moment.view).length === 0,
+      servedMs,
+      firstSuccessMs: firsts.flatMap((first, index) =>
+        first === undefined || !wasCalled[index] ? [] : [first - killedMs],
       ),
-      firstSuccessMs: firsts.flatMap((first) => (first === undefined ? [] : [first - killedMs])),
       neverServed: firsts.filter((first) => first === undefined).length,
       pausesMs: affected.map((shard) => seen.longestWaitMs(shard, failing)),
+      returnPauseMs: seen.within({ fromMs: returningMs, toMs: settledMs }).latency.percentileMs(1),
       figures: [
         ...roundFigures(name, seen, before, failing),
         { name: `${name}: other shards, p99 after the kill`, unit: 'ms', value: unaffected.latency.percentileMs(0.99) },
@@ -153,8 +162,13 @@ function summed(rounds: readonly Round[], context: BenchContext): Figure[] {
     { name: 'shards that lost their owner', unit: '', value: rounds.reduce((sum, r) => sum + r.affected.length, 0) },
     ...pauseFigures('detection (seen over HTTP)', detected),
     ...pauseFigures('all shards served, by the map', served),
+    {
+      name: 'shards called meanwhile',
+      unit: '',
+      value: rounds.reduce((sum, { firstSuccessMs }) => sum + firstSuccessMs.length, 0),
+    },
     ...pauseFigures(
-      'first success of a shard',
+      'first success of a shard called meanwhile',
       rounds.flatMap(({ firstSuccessMs }) => firstSuccessMs),
     ),
     ...pauseFigures(
@@ -163,6 +177,10 @@ function summed(rounds: readonly Round[], context: BenchContext): Figure[] {
     ),
     { name: 'longest pause of a round, p50 of rounds', unit: 'ms', value: p50Ms },
     { name: 'longest pause of a round, p99 of rounds', unit: 'ms', value: p99Ms },
+    ...pauseFigures(
+      'longest wait of a round while the node comes back',
+      rounds.map(({ returnPauseMs }) => returnPauseMs),
+    ),
     { name: 'shards never served again', unit: '', value: rounds.reduce((sum, r) => sum + r.neverServed, 0) },
     ...rounds.flatMap(({ figures }) => figures),
   ];

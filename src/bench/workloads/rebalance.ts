@@ -54,7 +54,7 @@ async function measure(context: BenchContext, cluster: ChangingCluster, storedBy
   const run = await observeCluster(cluster, context, staying, lookEveryMs);
   const marks: TimelineMark[] = [];
   const beganMs = nowMs();
-  const mark = (label: string) => marks.push({ atMs: nowMs() - beganMs, label });
+  const mark = (label: string, atMs = nowMs()) => marks.push({ atMs: atMs - beganMs, label });
   try {
     const phases: Phase[] = [];
     const quiet = scaled(quietMs, context.scale);
@@ -78,7 +78,7 @@ async function measure(context: BenchContext, cluster: ChangingCluster, storedBy
       mark(`${newcomer.name} serves`);
       const toMs = await run.watch.settled(4, settledWithinMs, (what) => context.progress(`3 → 4, ${what}`));
       const joined = run.watch.moments.find(({ view }) => memberNamed(view, newcomer!.name));
-      mark('balanced');
+      mark('balanced', toMs);
       return { fromMs: joined?.askedMs ?? began, toMs };
     });
     const { name } = newcomer!;
@@ -90,7 +90,7 @@ async function measure(context: BenchContext, cluster: ChangingCluster, storedBy
       const api = new NodeApi(`http://127.0.0.1:${staying[0]!.httpPort}`, undefined);
       await api.change('POST', `/v1/cluster/members/${name}/drain`);
       const toMs = await run.watch.settled(3, settledWithinMs, (what) => context.progress(`4 → 3, ${what}`));
-      mark(`${name} has left`);
+      mark(`${name} has left`, toMs);
       return { fromMs, toMs };
     });
     await cluster.discard(name);
@@ -104,8 +104,6 @@ async function measure(context: BenchContext, cluster: ChangingCluster, storedBy
       replicas.includes(staying[0]!.name),
     ).length;
     const bytesPerCopy = storedByOneNode / Math.max(1, held);
-    const idle = phases[0]!;
-    const liveBytesPerMs = idle.receivedBytes / idle.wholeMs;
     const figures: Figure[] = [
       { name: 'calls due', unit: '/s', value: context.rate },
       { name: 'a shard is called every', unit: 'ms', value: (shardCount * 1_000) / context.rate },
@@ -118,7 +116,7 @@ async function measure(context: BenchContext, cluster: ChangingCluster, storedBy
     ] as const) {
       const one = phases[index]!;
       const ideal = wanted ?? heldBy(one.moments[0]!.view, name);
-      figures.push(...moveFigures(one, seen, name, ideal, bytesPerCopy, liveBytesPerMs));
+      figures.push(...moveFigures(one, phases[index - 1]!, seen, name, ideal, bytesPerCopy));
     }
     figures.push(...failedFigures('whole run', seen, whole));
     return { figures, timelines: [{ name: 'all keys', points: seen.timeline(whole), marks }] };
@@ -149,11 +147,11 @@ function quietFigures({ name, window }: Phase, seen: Observations): Figure[] {
 
 function moveFigures(
   { name, window, moments, receivedBytes, wholeMs }: Phase,
+  before: Phase,
   seen: Observations,
   node: string,
   ideal: { readonly owners: number; readonly copies: number },
   bytesPerCopy: number,
-  liveBytesPerMs: number,
 ): Figure[] {
   const moves = ownerMoves(moments);
   const moved = new Set(moves.map(({ shard }) => shard));
@@ -163,10 +161,12 @@ function moveFigures(
   );
   const stays = (shard: number) => !moved.has(shard);
   const { latency } = seen.within(window, stays);
+  const { latency: calmly } = seen.within(before.window, stays);
   const made = copiesMade(moments);
   const copies = [...made.values()].reduce((sum, count) => sum + count, 0);
   const idealBytes = ideal.copies * bytesPerCopy;
-  const bytes = Math.max(0, receivedBytes - liveBytesPerMs * wholeMs);
+  // The load's own replication and calls, as they were just before.
+  const bytes = Math.max(0, receivedBytes - (before.receivedBytes / before.wholeMs) * wholeMs);
   return [
     { name: `${name}: time to balance`, unit: 's', value: (window.toMs - window.fromMs) / 1e3 },
     { name: `${name}: owners moved`, unit: '', value: moves.length },
@@ -178,9 +178,11 @@ function moveFigures(
     { name: `${name}: moved on the wire, beyond the load`, unit: 'MB', value: bytes / 1e6 },
     { name: `${name}: ideal (copies × what is stored)`, unit: 'MB', value: idealBytes / 1e6 },
     ...pauseFigures(`${name}: pause of a moved shard`, pauses),
+    { name: `${name}: keys that stay, done (before)`, unit: '/s', value: seen.donePerSecond(before.window, stays) },
     { name: `${name}: keys that stay, done`, unit: '/s', value: seen.donePerSecond(window, stays) },
-    { name: `${name}: keys that stay, p50`, unit: 'ms', value: latency.percentileMs(0.5) },
+    { name: `${name}: keys that stay, p99 (before)`, unit: 'ms', value: calmly.percentileMs(0.99) },
     { name: `${name}: keys that stay, p99`, unit: 'ms', value: latency.percentileMs(0.99) },
+    { name: `${name}: keys that stay, longest`, unit: 'ms', value: latency.percentileMs(1) },
   ];
 }
 
