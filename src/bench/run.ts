@@ -34,8 +34,12 @@ export const clusterGroups: Readonly<Record<string, readonly Benchmark[]>> = {
   failover: [failover],
 };
 
-/** What their figures are shares of; the others would only take time. */
-export { clusterLimits };
+/** What their figures are shares of, or bound by; the others would only take time. */
+export const clusterGroupLimits: Readonly<Record<string, readonly LimitName[]>> = {
+  throughput: clusterLimits,
+  rebalance: ['fdatasync', 'leveldbBatch256'],
+  failover: ['fdatasync', 'leveldbBatch256'],
+};
 
 export interface BenchRun {
   readonly benchmarks: readonly Benchmark[];

@@ -76,7 +76,7 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
       ]),
     )
     .action(async (what: string, flags: BenchFlags) => {
-      const { benchGroups, clusterGroups, clusterLimits, runBenchmarks } = await import('../bench/run.ts');
+      const { benchGroups, clusterGroupLimits, clusterGroups, runBenchmarks } = await import('../bench/run.ts');
       if (!Object.hasOwn(benchGroups, what) && !Object.hasOwn(clusterGroups, what))
         throw wrongUsage(
           `there is no benchmark '${what}'`,
@@ -95,7 +95,7 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
         directory: flags.directory,
         version: version(),
         onProgress: (message) => terminal.progress(`measuring ${message}`),
-        ...(size ? { ...size, limits: clusterLimits, startCluster: await processes(terminal) } : {}),
+        ...(size ? { ...size, limits: clusterGroupLimits[what]!, startCluster: await processes(terminal) } : {}),
         ...(size && flags.smoke ? { shards: smoke.shards } : {}),
       });
       const { formatReport } = await import('../bench/report/text-report.ts');

@@ -47,7 +47,13 @@ describe('a report', () => {
         benchmark: 'throughput',
         about: 'what it does',
         figures: [{ ...figure, shareOfLimit: 0.25, point: { plot: 'a <plot>', series: 'persisted', x: 256 } }],
-        timelines: [{ name: 'at 50 %', points: [{ atMs: 0, perSecond: 9, errors: 0, p50Ms: 1, p99Ms: 2, maxMs: 3 }] }],
+        timelines: [
+          {
+            name: 'at 50 %',
+            points: [{ atMs: 0, perSecond: 9, errors: 4, p50Ms: 1, p99Ms: 2, maxMs: 3 }],
+            marks: [{ atMs: 500, label: 'kill of <a>' }],
+          },
+        ],
         latencies: [],
       },
     ],
@@ -57,6 +63,7 @@ describe('a report', () => {
     const text = formatReport(report);
     expect(text).toMatch(/persisted, 256 in flight +50,000 \/s +40,000 … 60,000 +25 % of leveldbBatch256/);
     expect(text).toContain('2 × a processor · 24 GiB');
+    expect(text).toMatch(/0 s +9.0 +4 +1.0 +2.0 +3.0 +kill of <a>/);
   });
 
   test('is drawn: a plot of its points, and two of its timelines', () => {
@@ -68,6 +75,7 @@ describe('a report', () => {
     ]);
     for (const { svg } of plots) expect(svg.startsWith('<svg ') && svg.endsWith('</svg>\n')).toBe(true);
     expect(plots[0]!.svg).toContain('a &lt;plot&gt;');
+    expect(plots[1]!.svg).toContain('kill of &lt;a&gt;');
   });
 });
 

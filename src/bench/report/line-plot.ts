@@ -14,6 +14,8 @@ export interface LinePlot {
   readonly yScale?: 'linear' | 'log';
   /** Where the x axis is marked, instead of round numbers. */
   readonly xTicks?: readonly { readonly at: number; readonly label: string }[];
+  /** What happened when: dashed lines across the plot. */
+  readonly xMarks?: readonly { readonly at: number; readonly label: string }[];
   readonly series: readonly PlotSeries[];
 }
 
@@ -24,6 +26,7 @@ const area = { left: 78, top: 44, right: width - 200, bottom: height - 52 };
 const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 const dashes = ['', '7 3', '2 3'];
 const ticksAimedAt = 6;
+const marksStacked = 4;
 
 interface Axis {
   place(value: number): number;
@@ -63,10 +66,20 @@ export function linePlot(plot: LinePlot): string {
     line(area.left, area.top, area.left, area.bottom, '#444444'),
     text((area.left + area.right) / 2, height - 12, plot.xLabel, 'text-anchor="middle"'),
     `<text transform="rotate(-90)" x="${-(area.top + area.bottom) / 2}" y="18" text-anchor="middle" fill="#222222">${escaped(plot.yLabel)}</text>`,
+    ...(plot.xMarks ?? []).flatMap(({ at, label }, index) => marked(x.place(at), label, index)),
     ...series.flatMap(({ name, points }, index) => drawn(name, points, index, x, y)),
     '</svg>',
   ];
   return `${parts.join('\n')}\n`;
+}
+
+/** Labels of marks that are close to each other stand below each other. */
+function marked(atX: number, label: string, index: number): string[] {
+  const [x, y] = [rounded(atX), area.top + 12 + (index % marksStacked) * 15];
+  return [
+    `<line x1="${x}" y1="${area.top}" x2="${x}" y2="${area.bottom}" stroke="#888888" stroke-dasharray="4 4"/>`,
+    text(atX + 4, y, label, 'font-size="11"'),
+  ];
 }
 
 function drawn(

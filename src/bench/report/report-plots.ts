@@ -68,12 +68,15 @@ function latencyPlots({ benchmark, latencies }: BenchResult): NamedPlot[] {
 }
 
 function timelinePlots({ benchmark, timelines }: BenchResult): NamedPlot[] {
+  // Of several runs drawn over each other, those of the first: the others did the same at about the same time.
+  const xMarks = (timelines[0]?.marks ?? []).map(({ atMs, label }) => ({ at: atMs / 1_000, label }));
   return timelines.length === 0
     ? []
     : [
         plot(`${benchmark}: done in each second`, {
           xLabel: 'seconds',
           yLabel: 'per second',
+          xMarks,
           series: timelines.map(({ name, points }) => ({
             name,
             points: points.map(({ atMs, perSecond }) => [atMs / 1_000, perSecond]),
@@ -83,6 +86,7 @@ function timelinePlots({ benchmark, timelines }: BenchResult): NamedPlot[] {
           xLabel: 'seconds',
           yLabel: 'milliseconds',
           yScale: 'log',
+          xMarks,
           series: timelines.map(({ name, points }) => ({
             name,
             points: points.map(({ atMs, p99Ms }) => [atMs / 1_000, p99Ms]),

@@ -64,7 +64,7 @@ export const clusterThroughput: Benchmark = {
         context.progress(title);
         const result = withoutErrors(await cluster.run(asking([call], keys, closed(inFlight, context)), through));
         const { p50Ms, p99Ms } = result.latency.summary();
-        const point = { plot: `throughput of a cluster, ${context.nodes} nodes`, series: name, x: inFlight };
+        const point = { plot: `throughput of a cluster of ${context.nodes}`, series: name, x: inFlight };
         figures.push({ name: title, unit: '/s', value: perSecond(result), limit, point });
         figures.push({ name: `… ${title}, p50`, unit: 'ms', value: p50Ms });
         figures.push({ name: `… ${title}, p99`, unit: 'ms', value: p99Ms });
