@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import { connect } from '../client/connect.ts';
 import { type ChildKind, type ChildNode, startChildNode } from './child-node.ts';
 import { MapWatch } from './cluster-map.ts';
-import type { ChangingCluster, ClusterOptions, NodeUnderTest, Through } from './cluster-under-test.ts';
+import {
+  type ChangingCluster,
+  type ClusterOptions,
+  type NodeUnderTest,
+  portOf,
+  type Through,
+  urlOf,
+} from './cluster-under-test.ts';
 import { runOverHttp } from './http-workload.ts';
 import { addedUp, type LoadResult } from './load/load-result.ts';
 import { shareOfLoad, type Workload } from './load/workload.ts';
@@ -87,7 +94,7 @@ export async function childCluster(
     call,
     tell: (...args) => void call(...(args as Parameters<typeof call>)).catch(() => undefined),
     run: (workload, through) => runOn(nodes, workload, through),
-    passivate: (type, id) => passivate(nodes[0]!.httpPort, type, id),
+    passivate: (type, id) => passivate(nodes[0]!, type, id),
     add: () => start(`node-${++started}`),
     restart: async (name) => {
       forget(name);
@@ -152,21 +159,13 @@ function isEmpty({ load }: Workload): boolean {
   return load.type === 'closed' && load.inFlight === 0;
 }
 
-export function urlOf({ httpPort }: NodeUnderTest): string {
-  return `http://127.0.0.1:${httpPort}`;
-}
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1));
-}
-
 async function readPorts(directory: string): Promise<Ports> {
   const text = await readFile(join(directory, portsFile), 'utf8').catch(() => '{}');
   return JSON.parse(text) as Ports;
 }
 
-async function passivate(httpPort: number, type: string, id: string): Promise<void> {
-  const url = `http://127.0.0.1:${httpPort}/v1/actors/${type}/${encodeURIComponent(id)}/-/passivate`;
+async function passivate(node: NodeUnderTest, type: string, id: string): Promise<void> {
+  const url = `${urlOf(node)}/v1/actors/${type}/${encodeURIComponent(id)}/-/passivate`;
   const { ok, status } = await fetch(url, { method: 'POST' });
   if (!ok) throw new Error(`passivating ${type}/${id} was answered ${status}`);
 }

@@ -2,7 +2,7 @@
  * The cluster map as the benchmarks read it, over HTTP: whether everything has found its place, and what changed when.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClusterAnswer, type ClusterView, clusterView, notServed, type ShardAnswer } from '../cli/cluster-view.ts';
+import { type ClusterView, clusterAnswer, notServed, type ShardAnswer, shardAnswers } from '../cli/cluster-view.ts';
 import { NodeApi } from '../cli/node-api.ts';
 
 /** Moves are paced, so a cluster that still moves shards looks still for moments. */
@@ -102,13 +102,14 @@ export class MapWatch {
   async #look(url: string): Promise<boolean> {
     const askedMs = nowMs();
     try {
-      const cluster = await answerOf<ClusterAnswer>(url, '/v1/cluster');
+      const api = new NodeApi(url, undefined);
+      const cluster = await clusterAnswer(api, { timeoutMs: answerWithinMs });
       const seen = `${cluster.mapVersion} ${cluster.members.map((m) => `${m.node} ${m.status} ${m.reachable}`).join()}`;
       if (seen === this.#lastSeen) {
         this.#moments.at(-1)!.unchangedMs = askedMs;
         return true;
       }
-      const view = await clusterView(new NodeApi(url, undefined));
+      const view = { cluster, shards: await shardAnswers(api, { timeoutMs: answerWithinMs }) };
       this.#moments.push({ askedMs, atMs: nowMs(), unchangedMs: askedMs, view });
       this.#lastSeen = seen;
       return true;
@@ -116,10 +117,6 @@ export class MapWatch {
       return false;
     }
   }
-}
-
-async function answerOf<T>(url: string, path: string): Promise<T> {
-  return (await new NodeApi(url, undefined).request('GET', path, { timeoutMs: answerWithinMs })).body as T;
 }
 
 /** A shard that changed its owner, and between which looks. */

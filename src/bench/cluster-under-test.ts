@@ -50,6 +50,16 @@ export interface NodeUnderTest {
   readonly kill?: () => Promise<void>;
 }
 
+/** Where it serves HTTP. */
+export function urlOf({ httpPort }: Pick<NodeUnderTest, 'httpPort'>): string {
+  return `http://127.0.0.1:${httpPort}`;
+}
+
+/** The port of `host:port`. */
+export function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1));
+}
+
 export interface ClusterUnderTest {
   readonly nodes: readonly NodeUnderTest[];
   /** One command, through one node (default the first). @throws what the command throws */

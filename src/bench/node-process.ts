@@ -6,6 +6,7 @@ import type { NodeOptions } from '../cluster/node-options.ts';
 import { type GreenroomNode, startNode } from '../start-node.ts';
 import { benchActors } from './actors.ts';
 import { answerParent } from './child-module.ts';
+import { portOf } from './cluster-under-test.ts';
 import { ClusterWire } from './cluster-wire.ts';
 import { loadResultData } from './load/load-result.ts';
 import type { ObservedLoad } from './load/observed-load.ts';
@@ -37,7 +38,7 @@ let observed: ObservedLoad | undefined;
 async function receive(request: NodeProcessRequest): Promise<object> {
   if (request.type === 'start') {
     node = await startNode({ ...request.options, actors: benchActors });
-    wire.port = Number(node.clusterAddress.slice(node.clusterAddress.lastIndexOf(':') + 1));
+    wire.port = portOf(node.clusterAddress);
     return { name: node.name, clusterAddress: node.clusterAddress, httpUrl: node.httpUrl } as NodeProcessReady;
   }
   if (!node) throw new Error('the node has not been started');

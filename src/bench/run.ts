@@ -1,6 +1,6 @@
 /** Runs benchmarks one after the other, in one run so that they compare, with the limits before and after. */
 import { childCluster } from './child-cluster.ts';
-import type { StartChangingCluster, StartCluster } from './cluster-under-test.ts';
+import type { StartChangingCluster } from './cluster-under-test.ts';
 import { inProcessCluster } from './in-process-cluster.ts';
 import { type LimitName, Limits } from './limits/limit.ts';
 import { measureLimits } from './limits/measure-limits.ts';
@@ -60,8 +60,6 @@ export interface BenchRun {
   readonly rounds?: number;
   /** Limits to measure; default all. */
   readonly limits?: readonly LimitName[];
-  /** Default: one node in this process. */
-  readonly startCluster?: StartCluster;
   /** Where data directories are made; default: the system's temporary directory. */
   readonly directory?: string | undefined;
   readonly version: string;
@@ -74,7 +72,7 @@ const limitDurationMinMs = 60;
 
 export async function runBenchmarks(run: BenchRun): Promise<BenchReport> {
   const { scale, repeats, directory: parent, onProgress, nodes = 1, replicas = 1 } = run;
-  const { growthMax = 1_000_000, rate = 1_000, rounds = 5, shards, startCluster = inProcessCluster } = run;
+  const { growthMax = 1_000_000, rate = 1_000, rounds = 5, shards } = run;
   const at = new Date().toISOString();
   onProgress('fsync');
   const machine = await describeMachine(parent);
@@ -91,7 +89,7 @@ export async function runBenchmarks(run: BenchRun): Promise<BenchReport> {
   await sampleLimits();
   const summed: (SummedUp & Pick<Benchmark, 'name' | 'about'>)[] = [];
   for (const benchmark of run.benchmarks) {
-    const cluster = { nodes, replicas, shards, startCluster, startChanging };
+    const cluster = { nodes, replicas, shards, startCluster: inProcessCluster, startChanging };
     const context = { scale, growthMax, rate, rounds, ...cluster, progress: onProgress };
     const { name, about } = benchmark;
     summed.push({ name, about, ...(await repeat(benchmark, repeats, context, parent)) });

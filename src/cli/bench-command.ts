@@ -2,7 +2,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { StartCluster } from '../bench/cluster-under-test.ts';
 import type { BenchReport } from '../bench/report/report.ts';
 import { CommandLineError, exitCodes, wrongUsage } from './exit-codes.ts';
 import { examples } from './help.ts';
@@ -83,19 +82,19 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
           didYouMean(what, groups) ?? `there are ${groups.join(', ')}`,
         );
       const size = sizeOf(what, flags);
-      const repeatsUsually = onlyOfACluster.has(what) ? '1' : '3';
-      const repeats = flags.repeats ?? (flags.smoke ? smoke.repeats : repeatsUsually);
+      const usual = { repeats: onlyOfACluster.has(what) ? '1' : '3', scale: '1', rate: '1000', rounds: '5' };
+      const { repeats, scale, rate, rounds } = { ...(flags.smoke ? smoke : usual), ...flags };
       const report = await runBenchmarks({
         benchmarks: (size ? clusterGroups : benchGroups)[what]!,
         repeats: numberFlag('--repeats', repeats, Number.isInteger),
-        scale: numberFlag('--scale', flags.scale ?? (flags.smoke ? smoke.scale : '1'), () => true),
-        rate: numberFlag('--rate', flags.rate ?? (flags.smoke ? smoke.rate : '1000'), () => true),
-        rounds: numberFlag('--rounds', flags.rounds ?? (flags.smoke ? smoke.rounds : '5'), Number.isInteger),
+        scale: numberFlag('--scale', scale, () => true),
+        rate: numberFlag('--rate', rate, () => true),
+        rounds: numberFlag('--rounds', rounds, Number.isInteger),
         growthMax: numberFlag('--growth-max', flags.growthMax, Number.isInteger),
         directory: flags.directory,
         version: version(),
         onProgress: (message) => terminal.progress(`measuring ${message}`),
-        ...(size ? { ...size, limits: clusterGroupLimits[what]!, startCluster: await processes(terminal) } : {}),
+        ...(size ? { ...size, limits: clusterGroupLimits[what]! } : {}),
         ...(size && flags.smoke ? { shards: smoke.shards } : {}),
       });
       const { formatReport } = await import('../bench/report/text-report.ts');
@@ -109,11 +108,6 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
         throw new CommandLineError(exitCodes.refused, `the report could not be written: ${(error as Error).message}`);
       }
     });
-}
-
-async function processes(terminal: Terminal): Promise<StartCluster> {
-  const { childCluster } = await import('../bench/child-cluster.ts');
-  return (options) => childCluster(options, 'driven', (what) => terminal.progress(`measuring, ${what}`));
 }
 
 /** Of the cluster that is measured; undefined where it is one node in this process. */

@@ -39,11 +39,20 @@ export interface ClusterView {
 }
 
 export async function clusterView(api: NodeApi, options: Pick<RequestOptions, 'timeoutMs'> = {}): Promise<ClusterView> {
-  const [cluster, { shards }] = await Promise.all([
-    api.get<ClusterAnswer>('/v1/cluster', options),
-    api.get<{ shards: readonly ShardAnswer[] }>('/v1/cluster/shards', options),
-  ]);
+  const [cluster, shards] = await Promise.all([clusterAnswer(api, options), shardAnswers(api, options)]);
   return { cluster, shards };
+}
+
+/** The smaller part of the view, by which its version is known. */
+export function clusterAnswer(api: NodeApi, options: Pick<RequestOptions, 'timeoutMs'> = {}): Promise<ClusterAnswer> {
+  return api.get<ClusterAnswer>('/v1/cluster', options);
+}
+
+export async function shardAnswers(
+  api: NodeApi,
+  options: Pick<RequestOptions, 'timeoutMs'> = {},
+): Promise<readonly ShardAnswer[]> {
+  return (await api.get<{ shards: readonly ShardAnswer[] }>('/v1/cluster/shards', options)).shards;
 }
 
 /** Copies that count and are there: of members that are up or leaving, and in reach. */

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type ChildKind, childCluster, urlOf } from '../../src/bench/child-cluster.ts';
+import { type ChildKind, childCluster } from '../../src/bench/child-cluster.ts';
 import type { Through } from '../../src/bench/cluster-under-test.ts';
+import { urlOf } from '../../src/bench/cluster-under-test.ts';
 import { clusterView } from '../../src/cli/cluster-view.ts';
 import { NodeApi } from '../../src/cli/node-api.ts';
 

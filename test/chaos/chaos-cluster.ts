@@ -150,9 +150,13 @@ export class ChaosCluster {
   supervise(): () => Promise<readonly string[]> {
     const died: string[] = [];
     let isOver = false;
+    let end = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
     const watched = this.running.map(async (name) => {
       while (!isOver) {
-        await Promise.race([this.#places.get(name)!.exited, until(() => isOver)]);
+        await Promise.race([this.#places.get(name)!.exited, over]);
         if (this.#places.get(name)!.child !== undefined) continue;
         died.push(name);
         await this.start(name);
@@ -160,6 +164,7 @@ export class ChaosCluster {
     });
     return async () => {
       isOver = true;
+      end();
       await Promise.all(watched);
       return died;
     };
@@ -201,8 +206,16 @@ export class ChaosCluster {
   }
 
   async leader(through: string): Promise<string | null> {
+    return (await this.#cluster(through)).leader;
+  }
+
+  async voters(through: string): Promise<readonly string[]> {
+    return (await this.#cluster(through)).voters;
+  }
+
+  async #cluster(through: string): Promise<{ leader: string | null; voters: readonly string[] }> {
     const response = await fetch(`${this.url(through)}/v1/cluster`, { signal: AbortSignal.timeout(5_000) });
-    return ((await response.json()) as { leader: string | null }).leader;
+    return (await response.json()) as { leader: string | null; voters: readonly string[] };
   }
 
   /** Waits until every shard is served, with all copies that the running nodes can have. */
@@ -236,8 +249,4 @@ export class ChaosCluster {
     }
     if (this.#options.canCut) execFileSync('nft', ['delete', 'table', 'inet', 'chaos']);
   }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 50));
 }

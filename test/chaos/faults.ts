@@ -26,6 +26,14 @@ async function killAndRestart(cluster: ChaosCluster, names: readonly string[], d
   await Promise.all(names.map((name) => cluster.start(name)));
 }
 
+async function restartInTurn(cluster: ChaosCluster): Promise<void> {
+  for (const name of cluster.names) {
+    await cluster.stop(name);
+    await cluster.start(name);
+    await cluster.untilWhole(1);
+  }
+}
+
 async function whileCut(cluster: ChaosCluster, pairs: readonly (readonly [string, string])[], forMs: number) {
   for (const [from, to] of pairs) cluster.cut(from, to);
   await pause(forMs);
@@ -71,13 +79,7 @@ export const chaosFaults: readonly ChaosFault[] = [
   {
     name: 'rolling-restart',
     what: 'SIGTERM and start of one node after the other',
-    async run(cluster) {
-      for (const name of cluster.names) {
-        await cluster.stop(name);
-        await cluster.start(name);
-        await cluster.untilWhole(1);
-      }
-    },
+    run: restartInTurn,
   },
   {
     name: 'exhaust',
@@ -179,11 +181,7 @@ export const chaosFaults: readonly ChaosFault[] = [
     what: 'a rolling restart with the next version of the actors: one new event, one new command',
     async run(cluster) {
       cluster.actors = fileURLToPath(new URL('actors-next.ts', import.meta.url));
-      for (const name of cluster.names) {
-        await cluster.stop(name);
-        await cluster.start(name);
-        await cluster.untilWhole(1);
-      }
+      await restartInTurn(cluster);
       for (const [index, name] of cluster.names.entries()) {
         const response = await fetch(`${cluster.url(name)}/v1/actors/Ledger/l0/mark`, { method: 'POST' });
         const marks = await response.text();

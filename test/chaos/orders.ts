@@ -114,10 +114,7 @@ async function killInTurn(until: AbortSignal): Promise<void> {
 async function untilVoters(count: number): Promise<void> {
   const endMs = performance.now() + votersWithinMs;
   for (;;) {
-    const response = await fetch(`${cluster.url(cluster.names[0]!)}/v1/cluster`, {
-      signal: AbortSignal.timeout(5_000),
-    });
-    if (((await response.json()) as { voters: readonly string[] }).voters.length >= count) return;
+    if ((await cluster.voters(cluster.names[0]!)).length >= count) return;
     if (performance.now() > endMs) throw new Error(`no ${count} voters within ${votersWithinMs} ms`);
     await pause(100);
   }

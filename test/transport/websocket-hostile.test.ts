@@ -188,53 +188,15 @@ describe('certificates', () => {
   const directory = mkdtempSync(join(tmpdir(), 'greenroom-test-'));
   const path = (name: string): string => join(directory, name);
   const openssl = (...argv: string[]): void => void execFileSync('openssl', argv, { stdio: 'ignore', cwd: directory });
-  const authority = (name: string): void =>
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-subj',
-      `/CN=${name}`,
-      '-days',
-      '2',
-    );
+  /** Makes a key, and what asks for a certificate of it (or, with `-x509`, is one). */
+  const request = (name: string, out: string, ...more: string[]): void =>
+    openssl(...`req -newkey rsa:2048 -nodes -keyout ${name}.key -out ${out} -subj /CN=${name}`.split(' '), ...more);
+  const authority = (name: string): void => request(name, `${name}.pem`, '-x509', '-days', '2');
   const certificate = (name: string, ca: string, host: string): TransportTls => {
     writeFileSync(path(`${name}.ext`), `subjectAltName=IP:${host}`);
-    openssl(
-      'req',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.csr`,
-      '-subj',
-      `/CN=${name}`,
-    );
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      `${name}.csr`,
-      '-CA',
-      `${ca}.pem`,
-      '-CAkey',
-      `${ca}.key`,
-      '-CAcreateserial',
-      '-out',
-      `${name}.pem`,
-      '-days',
-      '2',
-      '-extfile',
-      `${name}.ext`,
-    );
+    request(name, `${name}.csr`);
+    const signed = `-CA ${ca}.pem -CAkey ${ca}.key -CAcreateserial -days 2 -extfile ${name}.ext`;
+    openssl(...`x509 -req -in ${name}.csr -out ${name}.pem ${signed}`.split(' '));
     return {
       cert: readFileSync(path(`${name}.pem`)),
       key: readFileSync(path(`${name}.key`)),

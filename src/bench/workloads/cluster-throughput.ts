@@ -12,7 +12,7 @@ import {
   scaled,
   scaledActors,
   touchAll,
-  withCluster,
+  withChangingCluster,
   withoutErrors,
 } from './loads.ts';
 
@@ -53,7 +53,7 @@ export const clusterThroughput: Benchmark = {
     'commands a second on 10,000 actors of a cluster of node processes: persisted (one event of 100 B, answered when most copies have it after fsync) and linearizable queries; callers inside every node, uniform keys, the figures of all nodes added up',
   isDurable: true,
   run: (context) =>
-    withCluster(context, async (cluster) => {
+    withChangingCluster(context, async (cluster) => {
       context.progress('filling');
       const keys = { count: scaledActors(context), distribution: 'uniform' } as const;
       withoutErrors(await cluster.run(touchAll(persisted, keys.count), 'api'));

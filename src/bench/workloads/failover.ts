@@ -5,14 +5,17 @@
 import { notServed } from '../../cli/cluster-view.ts';
 import { type MapMoment, type MapWatch, nowMs } from '../cluster-map.ts';
 import type { ChangingCluster } from '../cluster-under-test.ts';
-import type { Observations } from '../load/observations.ts';
+import type { Observations, Window } from '../load/observations.ts';
 import type { BenchContext, Benchmark, Figure, NamedTimeline, TimelineMark } from '../measure.ts';
-import { scaled } from './loads.ts';
+import { scaled, withChangingCluster } from './loads.ts';
 import { failedFigures, fill, observeCluster, pauseFigures, settledWithinMs, spreadOf } from './observed-cluster.ts';
 
+const nodes = 3;
 const quietMs = 3_000;
 /** After the kill, the load goes on for so long at least. */
 const afterKillMs = 6_000;
+/** However short the run is: a failover takes as long as it takes. */
+const afterKillLeastMs = 2_500;
 const lookEveryMs = 25;
 
 interface Round {
@@ -40,14 +43,8 @@ export const failover: Benchmark = {
   about:
     'persisted commands at a fixed rate on uniform keys (open loop: latency counts from when a call was due), callers inside the nodes that live; kill -9 of a node that owns shards, which comes back before the next round. Pauses are per shard of the killed node, over all rounds',
   isDurable: true,
-  async run(context) {
-    const directory = await context.directory();
-    const { replicas, shards } = context;
-    const cluster = await context.startChanging(
-      { directory, nodes: 3, replicas, ...(shards === undefined ? {} : { shards }) },
-      (what) => context.progress(what),
-    );
-    try {
+  run: (context) =>
+    withChangingCluster({ ...context, nodes }, async (cluster) => {
       await fill(cluster, context, 1);
       const names = cluster.nodes.map(({ name }) => name);
       const rounds: Round[] = [];
@@ -55,10 +52,7 @@ export const failover: Benchmark = {
         rounds.push(await round(context, cluster, names[(number - 1) % names.length]!, number));
       }
       return { figures: summed(rounds, context), timelines: rounds.map(({ timeline }) => timeline) };
-    } finally {
-      await cluster.close();
-    }
-  },
+    }),
 };
 
 async function round(context: BenchContext, cluster: ChangingCluster, victim: string, number: number): Promise<Round> {
@@ -77,7 +71,7 @@ async function round(context: BenchContext, cluster: ChangingCluster, victim: st
     const returningMs = nowMs();
     context.progress(`${name}, ${victim} comes back`);
     await cluster.restart(victim);
-    const settledMs = await run.watch.settled(3, settledWithinMs, (what) => context.progress(`${name}, ${what}`));
+    const settledMs = await run.watch.settled(nodes, settledWithinMs, (what) => context.progress(`${name}, ${what}`));
     const seen = await run.end();
     const marks: TimelineMark[] = [
       { atMs: killedMs - beganMs, label: `kill -9 of ${victim}` },
@@ -122,15 +116,7 @@ async function round(context: BenchContext, cluster: ChangingCluster, victim: st
   }
 }
 
-/** However short the run is: a failover takes as long as it takes. */
-const afterKillLeastMs = 2_500;
-
-function roundFigures(
-  name: string,
-  seen: Observations,
-  before: { readonly fromMs: number; readonly toMs: number },
-  failing: { readonly fromMs: number; readonly toMs: number },
-): Figure[] {
+function roundFigures(name: string, seen: Observations, before: Window, failing: Window): Figure[] {
   return [
     { name: `${name}: done before`, unit: '/s', value: seen.donePerSecond(before) },
     { name: `${name}: p99 before`, unit: 'ms', value: seen.within(before).latency.percentileMs(0.99) },

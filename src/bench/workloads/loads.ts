@@ -1,5 +1,5 @@
 /** The loads and calls that the workloads share, so that figures of different benchmarks compare. */
-import type { ClusterOptions, ClusterUnderTest } from '../cluster-under-test.ts';
+import type { ChangingCluster, ClusterOptions, ClusterUnderTest } from '../cluster-under-test.ts';
 import type { KeyChoice } from '../load/keys.ts';
 import type { LoadResult } from '../load/load-result.ts';
 import type { Call, Load, Workload } from '../load/workload.ts';
@@ -62,9 +62,26 @@ export async function withCluster<T>(
   options: Partial<ClusterOptions> = {},
 ): Promise<T> {
   const directory = options.directory ?? (await context.directory());
-  const { nodes, replicas, shards } = context;
-  const size = { nodes, replicas, ...(shards === undefined ? {} : { shards }) };
-  const cluster = await context.startCluster({ ...options, directory, ...size });
+  return closedAfter(await context.startCluster({ ...options, directory, ...sizeOf(context) }), use);
+}
+
+/** The same, of node processes that can be killed, started again, and become more. */
+export async function withChangingCluster<T>(
+  context: BenchContext,
+  use: (cluster: ChangingCluster) => Promise<T>,
+): Promise<T> {
+  const options = { directory: await context.directory(), ...sizeOf(context) };
+  return closedAfter(await context.startChanging(options, (what) => context.progress(what)), use);
+}
+
+function sizeOf({ nodes, replicas, shards }: BenchContext): Pick<ClusterOptions, 'nodes' | 'replicas' | 'shards'> {
+  return { nodes, replicas, ...(shards === undefined ? {} : { shards }) };
+}
+
+async function closedAfter<Cluster extends ClusterUnderTest, T>(
+  cluster: Cluster,
+  use: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
   try {
     return await use(cluster);
   } finally {

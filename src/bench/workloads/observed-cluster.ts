@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { actorHash } from '../../core/hash.ts';
 import { MapWatch, nowMs } from '../cluster-map.ts';
-import type { ChangingCluster, NodeUnderTest } from '../cluster-under-test.ts';
+import { type ChangingCluster, type NodeUnderTest, urlOf } from '../cluster-under-test.ts';
 import { Histogram } from '../load/histogram.ts';
 import { Observations, type Window } from '../load/observations.ts';
 import type { BenchContext, Figure } from '../measure.ts';
@@ -39,7 +39,7 @@ export async function observeCluster(
   on: readonly NodeUnderTest[],
   lookEveryMs: number,
 ): Promise<ObservedRun> {
-  const urls = on.map(({ httpPort }) => `http://127.0.0.1:${httpPort}`);
+  const urls = on.map(urlOf);
   const watch = new MapWatch(() => urls, lookEveryMs);
   const keys = { count: scaledActors(context), distribution: 'uniform' } as const;
   const load = { type: 'open', perSecond: context.rate, inFlightMax, warmUpMs: 0, durationMs: longestLoadMs } as const;

@@ -5,10 +5,10 @@
 import { type ClusterView, isThere } from '../../cli/cluster-view.ts';
 import { NodeApi } from '../../cli/node-api.ts';
 import { copiesMade, type MapMoment, nowMs, ownerMoves } from '../cluster-map.ts';
-import type { ChangingCluster, NodeUnderTest } from '../cluster-under-test.ts';
+import { type ChangingCluster, type NodeUnderTest, urlOf } from '../cluster-under-test.ts';
 import type { Observations, Window } from '../load/observations.ts';
 import type { BenchContext, Benchmark, Figure, TimelineMark } from '../measure.ts';
-import { scaled } from './loads.ts';
+import { scaled, withChangingCluster } from './loads.ts';
 import { failedFigures, fill, observeCluster, pauseFigures, settledWithinMs } from './observed-cluster.ts';
 
 const quietMs = 10_000;
@@ -31,22 +31,11 @@ export const rebalance: Benchmark = {
   about:
     'persisted commands at a fixed rate on uniform keys (open loop: latency counts from when a call was due), callers inside the three nodes that stay; a fourth node joins, and is drained again. A pause is the longest that a caller of a shard waited around its move',
   isDurable: true,
-  async run(context) {
-    const nodes = 3;
-    const directory = await context.directory();
-    const { replicas, shards } = context;
-    const cluster = await context.startChanging(
-      { directory, nodes, replicas, ...(shards === undefined ? {} : { shards }) },
-      (what) => context.progress(what),
-    );
-    try {
+  run: (context) =>
+    withChangingCluster({ ...context, nodes: 3 }, async (cluster) => {
       await fill(cluster, context, eventsPerActor);
-      const bytesOfOneCopy = await storedBytes(cluster.nodes[0]!);
-      return await measure(context, cluster, bytesOfOneCopy);
-    } finally {
-      await cluster.close();
-    }
-  },
+      return measure(context, cluster, await storedBytes(cluster.nodes[0]!));
+    }),
 };
 
 async function measure(context: BenchContext, cluster: ChangingCluster, storedByOneNode: number) {
@@ -87,7 +76,7 @@ async function measure(context: BenchContext, cluster: ChangingCluster, storedBy
     await phase('4 → 3', async () => {
       mark(`drain ${name}`);
       const fromMs = nowMs();
-      const api = new NodeApi(`http://127.0.0.1:${staying[0]!.httpPort}`, undefined);
+      const api = new NodeApi(urlOf(staying[0]!), undefined);
       await api.change('POST', `/v1/cluster/members/${name}/drain`);
       const toMs = await run.watch.settled(3, settledWithinMs, (what) => context.progress(`4 → 3, ${what}`));
       mark(`${name} has left`, toMs);
@@ -192,8 +181,8 @@ async function received(cluster: ChangingCluster): Promise<number> {
 }
 
 /** All that a node keeps, as a backup says it: every record once, not compressed. */
-async function storedBytes({ httpPort }: NodeUnderTest): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${httpPort}/v1/cluster/backup`, { method: 'POST' });
+async function storedBytes(node: NodeUnderTest): Promise<number> {
+  const response = await fetch(`${urlOf(node)}/v1/cluster/backup`, { method: 'POST' });
   if (!response.ok || !response.body) throw new Error(`the backup was answered ${response.status}`);
   let bytes = 0;
   for await (const piece of response.body) bytes += (piece as Uint8Array).length;

@@ -106,7 +106,7 @@ export class Workload {
       { length: between(this.#random, 2, burstMax) },
       (_, index) => `${client}-${count}.${index}`,
     );
-    this.#counts.set(actor, (this.#counts.get(actor) ?? 0) + tokens.length);
+    this.#use(actor, tokens.length);
     const opened = tokens.map((token) =>
       this.history.begin({ client, actor, command: 'append', input: token, key: '' }),
     );
@@ -172,9 +172,14 @@ export class Workload {
     const to = this.#actorId('Account');
     if (to === id || this.#random.next() < 0.2) return { type: 'Account', id, command: 'entries' };
     // Counted as used: the last reads have to include who was only asked.
-    this.#counts.set(`Account/${to}`, this.#counts.get(`Account/${to}`) ?? 0);
+    this.#use(`Account/${to}`, 0);
     const amount = between(this.#random, 1, 100);
     return { type: 'Account', id, command: 'transfer', input: { to, transfer, amount } };
+  }
+
+  /** Counts operations on an actor; of 0, that it is there and has to be read in the end. */
+  #use(actor: string, operations: number): void {
+    this.#counts.set(actor, (this.#counts.get(actor) ?? 0) + operations);
   }
 
   /** An actor of the generation that is in use. */
@@ -191,9 +196,8 @@ export class Workload {
   async #run(client: string, { type, id, command, input }: Command, forMs: number): Promise<Outcome> {
     this.#keys += 1;
     const actor = `${type}/${id}`;
-    this.#counts.set(actor, (this.#counts.get(actor) ?? 0) + 1);
-    if (type === 'Teller' && typeof input === 'string')
-      this.#counts.set(`Teller/${input}`, this.#counts.get(`Teller/${input}`) ?? 0);
+    this.#use(actor, 1);
+    if (type === 'Teller' && typeof input === 'string') this.#use(`Teller/${input}`, 0);
     // Half of them take the key that the cluster gives, and use it from the second attempt on.
     let key = this.#random.next() < 0.5 ? (`k${this.#keys}` as CommandId) : undefined;
     const invocation: Invocation = { client, actor, command, input, key: key ?? '' };

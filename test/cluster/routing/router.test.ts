@@ -1,16 +1,9 @@
 /** What a router says of commands in its hands when its node stops or fails. */
 import { beforeEach, expect, test } from 'vitest';
-import { type CommandMessage, decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
-import { Router } from '../../../src/cluster/routing/router.ts';
-import type { StoreId } from '../../../src/core/ids.ts';
-import { VirtualClock } from '../../../src/testing/index.ts';
-import { settledMap } from '../map-fixture.ts';
+import type { CommandMessage } from '../../../src/cluster/routing/command-messages.ts';
+import type { Router } from '../../../src/cluster/routing/router.ts';
+import { commandOf, owner, routerTo, shard } from './fixture.ts';
 import { runsAfterARefusal } from './told.ts';
-
-const shard = 0;
-const map = settledMap(3, 1);
-const { owner } = map.shards[shard]!.assigned;
-const self = [...map.members.keys()].find((each) => each !== owner)!;
 
 let sent: CommandMessage[];
 let answers: string[];
@@ -19,44 +12,16 @@ let router: Router;
 beforeEach(() => {
   sent = [];
   answers = [];
-  let ids = 0;
-  router = new Router({
-    storeId: self,
-    clock: new VirtualClock(),
-    mistaken: () => false,
-    send: (to: StoreId, message) => {
-      expect(to).toBe(owner);
-      sent.push(decodeCommandMessage(message));
-      return true;
-    },
-    isUp: () => true,
-    bootOf: () => 1,
-    receive: () => {},
-    nextCommandId: () => `~test.${++ids}`,
-  });
-  router.applyMap(map);
+  router = routerTo((message) => sent.push(message));
 });
 
 function send(name: string): void {
-  router.send({
-    type: 'Counter',
-    id: 'one',
-    shard,
-    kind: 'command',
-    command: 'add',
-    input: 1,
-    caller: {
+  router.send(
+    commandOf(1, {
       replied: () => answers.push(`${name} replied`),
       failed: ({ code }) => answers.push(`${name} ${code}`),
-    },
-    deadlineMs: 10_000,
-    commandId: '',
-    since: -1,
-    delivery: undefined,
-    chain: undefined,
-    order: 0,
-    reroute: undefined,
-  });
+    }),
+  );
 }
 
 test('a router that closes says of what it sent that it may have been executed, and of the rest that it was not', () => {

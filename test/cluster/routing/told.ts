@@ -6,41 +6,25 @@ import type { Envelope } from '../../../src/actors/envelope.ts';
 import type { ProtocolMistake } from '../../../src/cluster/mistakes.ts';
 import { decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import { CommandServer } from '../../../src/cluster/routing/command-server.ts';
-import { Router } from '../../../src/cluster/routing/router.ts';
-import type { StoreId } from '../../../src/core/ids.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
-import { settledMap } from '../map-fixture.ts';
-
-const shard = 0;
+import { commandOf, owner, routerTo, self } from './fixture.ts';
 
 /** @returns the inputs of the commands that the owner ran, in that order; sent were 1, 2 and 3 */
 export function runsAfterARefusal(mistake?: ProtocolMistake): readonly unknown[] {
-  const map = settledMap(3, 1);
-  const { owner } = map.shards[shard]!.assigned;
-  const self = [...map.members.keys()].find((each) => each !== owner)!;
   const clock = new VirtualClock();
   const wire: (() => void)[] = [];
   const ran: unknown[] = [];
   const mistaken = (each: ProtocolMistake) => each === mistake;
   let turnsAway = 1;
-  let ids = 0;
-  const router = new Router({
-    storeId: self,
-    clock,
-    mistaken,
-    send: (_to: StoreId, bytes) => {
-      const message = decodeCommandMessage(bytes);
+  const router = routerTo(
+    (message) =>
       wire.push(() => {
         if (message.type === 'open') server.open(self, message);
         else if (message.type === 'command') server.command(self, message);
-      });
-      return true;
-    },
-    isUp: () => true,
-    bootOf: () => 1,
-    receive: () => {},
-    nextCommandId: () => `~test.${++ids}`,
-  });
+      }),
+    mistaken,
+    clock,
+  );
   const server = new CommandServer({
     clock,
     mistaken,
@@ -62,24 +46,7 @@ export function runsAfterARefusal(mistake?: ProtocolMistake): readonly unknown[]
       }
     },
   });
-  router.applyMap(map);
-  for (const input of [1, 2, 3])
-    router.send({
-      type: 'Counter',
-      id: 'one',
-      shard,
-      kind: 'command',
-      command: 'add',
-      input,
-      caller: { replied() {}, failed() {} },
-      deadlineMs: 10_000,
-      commandId: '',
-      since: -1,
-      delivery: undefined,
-      chain: undefined,
-      order: input,
-      reroute: undefined,
-    });
+  for (const input of [1, 2, 3]) router.send(commandOf(input, { replied() {}, failed() {} }));
   router.start();
   for (let step = 0; step < 100; step++) {
     const next = wire.shift();
