@@ -12,7 +12,7 @@ import type { NodeName, StoreId } from '../../core/ids.ts';
 import type { MemoryJournal } from '../../persistence/memory-journal.ts';
 import { MemoryNetwork, type MemoryTransport } from '../../transport/memory-transport.ts';
 import type { FaultKind } from './faults.ts';
-import type { Acknowledgement, NodeInspection } from './inspection.ts';
+import type { Acknowledgement, NodeInspection, ShardInspection } from './inspection.ts';
 import { inspectShard } from './journal-inspection.ts';
 import type {
   ClusterKind,
@@ -208,6 +208,7 @@ function simulatedNode(node: ClusterNode, journal: MemoryJournal, seat: NodeSeat
   const acknowledged = new Map<number, number>();
   let version = 0;
   let seen = '';
+  let shards: readonly ShardInspection[] | undefined;
   return {
     get isServing() {
       return member.isReady && shardInfos(member, false).every(({ status }) => status === 'active');
@@ -226,19 +227,24 @@ function simulatedNode(node: ClusterNode, journal: MemoryJournal, seat: NodeSeat
       if (now !== seen) {
         seen = now;
         version += 1;
+        shards = undefined;
       }
       return {
         storeId: disk.storeId,
         boot,
         version,
-        shards: (map?.shards ?? []).map(({ active }, shard) =>
-          inspectShard(journal, disk.memory, shard, {
-            servesEpoch: member.shards.served(shard)?.epoch,
-            activeEpoch: active.epoch,
-            activeReplicas: active.replicas,
-            isComplete: active.replicas.includes(member.storeId),
-          }),
-        ),
+        // Most steps change one node: the others are not looked at again, so nothing is gathered for them.
+        get shards() {
+          shards ??= (map?.shards ?? []).map(({ active }, shard) =>
+            inspectShard(journal, disk.memory, shard, {
+              servesEpoch: member.shards.served(shard)?.epoch,
+              activeEpoch: active.epoch,
+              activeReplicas: active.replicas,
+              isComplete: active.replicas.includes(member.storeId),
+            }),
+          );
+          return shards;
+        },
         takeAcknowledgements: () => newlyCommitted(node, journal, acknowledged),
         takeSnapshots: () => folds.take(),
       };
