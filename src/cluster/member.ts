@@ -81,6 +81,7 @@ export class ClusterMember implements TransportHandlers {
     const send = (to: StoreId, message: Buffer) => options.transport.send(to, 'data', message);
     this.router = new Router({
       storeId: this.storeId,
+      boot: this.boot,
       clock,
       mistaken,
       send,
@@ -118,7 +119,7 @@ export class ClusterMember implements TransportHandlers {
       committed: (shard) => this.shards.owned(shard)?.committed ?? 0,
       receive: options.receive,
     });
-    this.queries = new Queries({ clock, send, answer: options.answerQuery });
+    this.queries = new Queries({ boot: this.boot, clock, send, answer: options.answerQuery });
     this.#drains = new Drains({
       clock,
       shards: this.shards,
@@ -348,7 +349,7 @@ export class ClusterMember implements TransportHandlers {
   /** Whom to dial: members, and guests. */
   get peers(): readonly PeerAddress[] {
     const peers = new Map<StoreId, string>(this.#joining.guests);
-    if (!this.#map) for (const { storeId, address } of this.#addresses.peers) peers.set(storeId, address);
+    for (const { storeId, address } of this.#addresses.beyond(this.#map)) peers.set(storeId, address);
     for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
       if (status !== 'removed') peers.set(storeId, address);
       else if (!this.#presence.isSayingGoodbyeTo(storeId)) peers.delete(storeId);

@@ -31,6 +31,7 @@ export const protocolMistakes = [
   'late first attempt not searched',
   'lane stays open after a refusal',
   'retries in another order',
+  'answer of another lane taken',
   // map
   'assign without after',
   'learner promoted before it has caught up',

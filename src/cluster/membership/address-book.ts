@@ -1,6 +1,8 @@
 /**
- * Where the members were when this node last saw the map, kept on its own disk. A node that starts knows no map until the
- * control log has committed something again; if its vote is needed for that, it has to be able to speak before.
+ * Where the members were when this node last saw the map, kept on its own disk. A node that starts knows no map, or an old
+ * one from a snapshot, until the control log has committed something again; if its vote is needed for that, it has to be
+ * able to speak before. So a map that is older than the book neither changes it nor takes its place. (Found in simulation:
+ * two voters that had restarted knew each other's former disks only, and the third disk was gone.)
  */
 import type { StoreId } from '../../core/ids.ts';
 import type { Journal } from '../../persistence/journal.ts';
@@ -11,23 +13,32 @@ const row = 'addresses';
 
 export class AddressBook {
   readonly #journal: Journal;
-  #written: string;
+  #version = 0;
+  #members: readonly [StoreId, string][] = [];
 
   constructor(journal: Journal) {
     this.#journal = journal;
-    this.#written = journal.control(row)?.toString() ?? '[]';
+    const written = journal.control(row);
+    if (written) [this.#version, this.#members] = JSON.parse(written.toString());
   }
 
-  get peers(): readonly PeerAddress[] {
-    return (JSON.parse(this.#written) as [StoreId, string][]).map(([storeId, address]) => ({ storeId, address }));
+  get isEmpty(): boolean {
+    return this.#members.length === 0;
+  }
+
+  /** What it knows beyond the map; nothing if the map is as new. */
+  beyond(map: ClusterMap | undefined): readonly PeerAddress[] {
+    if (map && map.version >= this.#version) return [];
+    return this.#members.map(([storeId, address]) => ({ storeId, address }));
   }
 
   /** Nothing waits for it: an older book is as good as a map that was missed. */
   note(map: ClusterMap): void {
+    if (map.version < this.#version || this.#journal.status !== 'open') return;
+    this.#version = map.version;
     const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
-    const text = JSON.stringify(members.map(({ storeId, address }) => [storeId, address]));
-    if (text === this.#written || this.#journal.status !== 'open') return;
-    this.#written = text;
+    this.#members = members.map(({ storeId, address }) => [storeId, address]);
+    const text = JSON.stringify([this.#version, this.#members]);
     this.#journal.setControl(row, Buffer.from(text), { durable() {}, failed() {} });
   }
 }
@@ -37,5 +48,5 @@ export class AddressBook {
  * its first word of the control log and its first map.
  */
 export function knowsMembers(journal: Journal): boolean {
-  return new AddressBook(journal).peers.length > 0;
+  return !new AddressBook(journal).isEmpty;
 }

@@ -47,6 +47,7 @@ export type CommandMessage =
   | {
       readonly type: 'reply';
       readonly shard: ShardId;
+      readonly lane: number;
       readonly number: number;
       readonly reply: unknown;
       readonly commandId: string;
@@ -59,6 +60,7 @@ export type CommandMessage =
   | {
       readonly type: 'failure';
       readonly shard: ShardId;
+      readonly lane: number;
       readonly number: number;
       readonly error: WireError;
       readonly commandId: string;
@@ -68,6 +70,7 @@ export type CommandMessage =
   | {
       readonly type: 'moved';
       readonly shard: ShardId;
+      readonly lane: number;
       readonly number: number;
       readonly reroute: Reroute;
       readonly commandId: string;
@@ -142,13 +145,17 @@ function toArray(message: CommandMessage): readonly unknown[] {
       ];
     }
     case 'reply': {
-      const { shard, number, reply, commandId, replayed, recorded, woke = 0, position } = message;
-      return [kind, shard, number, reply, commandId, replayed, recorded, woke, position];
+      const { shard, lane, number, reply, commandId, replayed, recorded, woke = 0, position } = message;
+      return [kind, shard, lane, number, reply, commandId, replayed, recorded, woke, position];
     }
-    case 'failure':
-      return [kind, message.shard, message.number, errorToArray(message.error), message.commandId, message.recorded];
-    case 'moved':
-      return [kind, message.shard, message.number, message.reroute === 'uncertain', message.commandId];
+    case 'failure': {
+      const { shard, lane, number, error, commandId, recorded } = message;
+      return [kind, shard, lane, number, errorToArray(error), commandId, recorded];
+    }
+    case 'moved': {
+      const { shard, lane, number, reroute, commandId } = message;
+      return [kind, shard, lane, number, reroute === 'uncertain', commandId];
+    }
     case 'query':
       return [kind, message.number, message.name, message.input, message.timeoutMs];
     case 'result':
@@ -195,30 +202,33 @@ export function decodeCommandMessage(bytes: Buffer): CommandMessage {
       return {
         type,
         shard: fields[1],
-        number: fields[2],
-        reply: fields[3],
-        commandId: fields[4],
-        replayed: fields[5],
-        recorded: fields[6],
-        woke: fields[7] === 0 ? undefined : fields[7],
-        position: fields[8],
+        lane: fields[2],
+        number: fields[3],
+        reply: fields[4],
+        commandId: fields[5],
+        replayed: fields[6],
+        recorded: fields[7],
+        woke: fields[8] === 0 ? undefined : fields[8],
+        position: fields[9],
       };
     case 'failure':
       return {
         type,
         shard: fields[1],
-        number: fields[2],
-        error: errorFromArray(fields[3]),
-        commandId: fields[4],
-        recorded: fields[5],
+        lane: fields[2],
+        number: fields[3],
+        error: errorFromArray(fields[4]),
+        commandId: fields[5],
+        recorded: fields[6],
       };
     case 'moved':
       return {
         type,
         shard: fields[1],
-        number: fields[2],
-        reroute: fields[3] ? 'uncertain' : 'refused',
-        commandId: fields[4],
+        lane: fields[2],
+        number: fields[3],
+        reroute: fields[4] ? 'uncertain' : 'refused',
+        commandId: fields[5],
       };
     case 'query':
       return { type, number: fields[1], name: fields[2], input: fields[3], timeoutMs: fields[4] };

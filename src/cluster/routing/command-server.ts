@@ -68,7 +68,8 @@ export class CommandServer {
     if (!isOpen || !this.#options.isHere(shard) || lane.epoch !== this.#options.epochOf(shard)) {
       if (lane?.number === message.lane && !this.#options.mistaken('lane stays open after a refusal'))
         lane.isOpen = false;
-      this.#send(from, { type: 'moved', shard, number, reroute: 'refused', commandId: message.commandId });
+      const { commandId } = message;
+      this.#send(from, { type: 'moved', shard, lane: message.lane, number, reroute: 'refused', commandId });
       return;
     }
     this.#options.receive({
@@ -134,6 +135,7 @@ class RemoteCaller implements Caller {
     this.#server.answer(this.#from, {
       type: 'reply',
       shard: this.#shard,
+      lane: this.#lane.number,
       number: this.#number,
       reply,
       commandId,
@@ -148,6 +150,7 @@ class RemoteCaller implements Caller {
     this.#server.answer(this.#from, {
       type: 'failure',
       shard: this.#shard,
+      lane: this.#lane.number,
       number: this.#number,
       error: errorToWire(error),
       commandId,
@@ -158,6 +161,13 @@ class RemoteCaller implements Caller {
   moved(reroute: Reroute, envelope: Envelope): void {
     this.#server.turnAway(this.#lane);
     const { commandId } = envelope;
-    this.#server.answer(this.#from, { type: 'moved', shard: this.#shard, number: this.#number, reroute, commandId });
+    this.#server.answer(this.#from, {
+      type: 'moved',
+      shard: this.#shard,
+      lane: this.#lane.number,
+      number: this.#number,
+      reroute,
+      commandId,
+    });
   }
 }

@@ -5,12 +5,15 @@
 import type { Clock } from '../../core/clock.ts';
 import { GreenroomError } from '../../core/errors.ts';
 import type { StoreId } from '../../core/ids.ts';
+import { beforeFirst } from '../life-numbers.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire, errorToWire } from './command-messages.ts';
 
 /** Answers a question on this node. */
 export type QueryHandler = (name: string, input: unknown, timeoutMs: number) => Promise<unknown>;
 
 export interface QueriesOptions {
+  /** This life of the store: no two use the same numbers. */
+  readonly boot: number;
   readonly clock: Clock;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   readonly answer: QueryHandler;
@@ -29,10 +32,11 @@ const openMax = 10_000;
 export class Queries {
   readonly #options: QueriesOptions;
   readonly #asked = new Map<number, Asked>();
-  #lastNumber = 0;
+  #lastNumber: number;
 
   constructor(options: QueriesOptions) {
     this.#options = options;
+    this.#lastNumber = beforeFirst(options.boot);
   }
 
   /** Rejects with `reroute` set where another node, or the same one later, may answer. */

@@ -4,7 +4,8 @@
  *
  * Order (P6) is kept by lanes. A lane leads from this node to one owner, for one shard. Its commands are admitted in the
  * order sent; once the owner has turned one away, it turns away all that follow on that lane. The router then waits until
- * everything on the lane is answered or turned away, and sends what came back, in the old order, on a new lane.
+ * everything on the lane is answered or turned away, and sends what came back, in the old order, on a new lane. No two
+ * lives of a node use the same lanes, and an answer counts only on the lane on which it was asked for.
  *
  * Exactly once (P4): opening a lane tells a committed position of the shard, known before the first attempt; a later
  * attempt says so, and the owner looks whether the command was recorded since.
@@ -16,12 +17,15 @@ import type { AnswerFacts } from '../../actors/envelope.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GreenroomError, type Rejection } from '../../core/errors.ts';
 import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
+import { beforeFirst } from '../life-numbers.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire } from './command-messages.ts';
 
 export interface RouterOptions {
   readonly storeId: StoreId;
+  /** This life of the store. */
+  readonly boot: number;
   readonly clock: Clock;
   readonly mistaken: Mistaken;
   /** False if nothing was sent. */
@@ -84,13 +88,14 @@ export class Router implements Elsewhere {
   readonly #busy = new Set<Route>();
   #map: ClusterMap | undefined;
   #lastNumber = 0;
-  #lastLane = 0;
+  #lastLane: number;
   #held = 0;
   #cancelSweep: (() => void) | undefined;
   #failure: string | undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#lastLane = beforeFirst(options.boot);
   }
 
   start(): void {
@@ -368,6 +373,7 @@ export class Router implements Elsewhere {
     const route = this.#routes.get(message.shard);
     const pending = route?.sent.get(message.number);
     if (!route || !pending) return;
+    if (message.lane !== route.lane && !this.#options.mistaken('answer of another lane taken')) return;
     route.sent.delete(message.number);
     if (message.type === 'moved') {
       pending.commandId = message.commandId || pending.commandId;

@@ -7,6 +7,7 @@
  */
 import type { Confirmation } from '../../actors/shard-log.ts';
 import type { StoreId } from '../../core/ids.ts';
+import { beforeFirst } from '../life-numbers.ts';
 import { encodeShardMessage, type ShardEpoch } from './shard-messages.ts';
 
 /** A shard that asks. */
@@ -31,6 +32,8 @@ interface Round {
 }
 
 export interface ReadChecksOptions {
+  /** This life of the store: an answer to a former one is no answer. */
+  readonly boot: number;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   readonly defer: (task: () => void) => void;
   readonly nowMs: () => number;
@@ -43,10 +46,11 @@ export class ReadChecks {
   readonly #options: ReadChecksOptions;
   #next = new Map<number, Question>();
   readonly #rounds = new Map<number, Round>();
-  #lastRound = 0;
+  #lastRound: number;
 
   constructor(options: ReadChecksOptions) {
     this.#options = options;
+    this.#lastRound = beforeFirst(options.boot);
   }
 
   add(shard: CheckedShard, confirmation: Confirmation): void {
@@ -115,8 +119,7 @@ export class ReadChecks {
     const questions = this.#next;
     if (questions.size === 0) return;
     this.#next = new Map();
-    const roundNumber = (this.#lastRound % 0xffff_ffff) + 1;
-    this.#lastRound = roundNumber;
+    const roundNumber = ++this.#lastRound;
     this.#rounds.set(roundNumber, { questions, sentAtMs: this.#options.nowMs() });
     const perPeer = new Map<StoreId, ShardEpoch[]>();
     for (const { shard } of questions.values()) {

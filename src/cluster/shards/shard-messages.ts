@@ -104,6 +104,8 @@ export class MalformedMessage extends Error {
 }
 
 const headBytes = 7;
+/** Kind and round of a read check. */
+const roundBytes = 9;
 const placeBytes = 16;
 const hollowFlag = 0x8000_0000;
 const hollowBytes = 18;
@@ -149,10 +151,10 @@ export function encodeShardMessage(message: ShardMessage): Buffer {
       return bytes;
     }
     case 'readCheck': {
-      const bytes = Buffer.allocUnsafe(5 + message.shards.length * 6);
+      const bytes = Buffer.allocUnsafe(roundBytes + message.shards.length * 6);
       bytes[0] = kinds.readCheck;
-      bytes.writeUInt32BE(message.round, 1);
-      let offset = 5;
+      bytes.writeDoubleBE(message.round, 1);
+      let offset = roundBytes;
       for (const { shard, epoch } of message.shards) {
         bytes.writeUInt16BE(shard, offset);
         bytes.writeUInt32BE(epoch, offset + 2);
@@ -162,12 +164,12 @@ export function encodeShardMessage(message: ShardMessage): Buffer {
     }
     case 'readChecked': {
       const { refused, behind } = message;
-      const bytes = Buffer.allocUnsafe(7 + (refused.length + behind.length) * 2);
+      const bytes = Buffer.allocUnsafe(roundBytes + 2 + (refused.length + behind.length) * 2);
       bytes[0] = kinds.readChecked;
-      bytes.writeUInt32BE(message.round, 1);
-      bytes.writeUInt16BE(refused.length, 5);
+      bytes.writeDoubleBE(message.round, 1);
+      bytes.writeUInt16BE(refused.length, roundBytes);
       [...refused, ...behind].forEach((shard, index) => {
-        bytes.writeUInt16BE(shard, 7 + index * 2);
+        bytes.writeUInt16BE(shard, roundBytes + 2 + index * 2);
       });
       return bytes;
     }
@@ -198,18 +200,18 @@ export function encodeShardMessage(message: ShardMessage): Buffer {
 export function decodeShardMessage(bytes: Buffer): ShardMessage {
   const kind = bytes[0];
   if (kind === kinds.readCheck) {
-    need(bytes, 5);
+    need(bytes, roundBytes);
     const shards: ShardEpoch[] = [];
-    for (let offset = 5; offset + 6 <= bytes.length; offset += 6)
+    for (let offset = roundBytes; offset + 6 <= bytes.length; offset += 6)
       shards.push({ shard: bytes.readUInt16BE(offset), epoch: bytes.readUInt32BE(offset + 2) });
-    return { type: 'readCheck', round: bytes.readUInt32BE(1), shards };
+    return { type: 'readCheck', round: bytes.readDoubleBE(1), shards };
   }
   if (kind === kinds.readChecked) {
-    need(bytes, 7);
+    need(bytes, roundBytes + 2);
     const shards: ShardId[] = [];
-    for (let offset = 7; offset + 2 <= bytes.length; offset += 2) shards.push(bytes.readUInt16BE(offset));
-    const refused = shards.splice(0, bytes.readUInt16BE(5));
-    return { type: 'readChecked', round: bytes.readUInt32BE(1), refused, behind: shards };
+    for (let offset = roundBytes + 2; offset + 2 <= bytes.length; offset += 2) shards.push(bytes.readUInt16BE(offset));
+    const refused = shards.splice(0, bytes.readUInt16BE(roundBytes));
+    return { type: 'readChecked', round: bytes.readDoubleBE(1), refused, behind: shards };
   }
   need(bytes, headBytes);
   const shard = bytes.readUInt16BE(1);

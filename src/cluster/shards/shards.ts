@@ -76,6 +76,7 @@ export class Shards implements OwnerHome {
       },
     });
     this.#readChecks = new ReadChecks({
+      boot: options.boot,
       send: options.send,
       defer: (task) => options.clock.defer(task),
       nowMs: () => options.clock.monotonicMs(),

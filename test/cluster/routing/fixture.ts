@@ -16,10 +16,12 @@ export function routerTo(
   sends: (message: CommandMessage) => void,
   mistaken: Mistaken = () => false,
   clock = new VirtualClock(),
+  boot = 1,
 ): Router {
   let ids = 0;
   const router = new Router({
     storeId: self,
+    boot,
     clock,
     mistaken,
     send: (to, bytes) => {

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { CommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import type { Router } from '../../../src/cluster/routing/router.ts';
 import { commandOf, owner, routerTo, shard } from './fixture.ts';
-import { runsAfterARefusal } from './told.ts';
+import { repliesInTheNextLife, runsAfterARefusal } from './told.ts';
 
 let sent: CommandMessage[];
 let answers: string[];
@@ -52,4 +52,9 @@ test('a command that never left was not executed', () => {
 test('what follows a command that was turned away is turned away, too, and all come back in order', () => {
   expect(runsAfterARefusal()).toEqual([1, 2, 3]);
   expect(runsAfterARefusal('lane stays open after a refusal')).not.toEqual([1, 2, 3]);
+});
+
+test('an answer to what a former life asked is not taken for an answer to this one', () => {
+  expect(repliesInTheNextLife()).toEqual([2]);
+  expect(repliesInTheNextLife('answer of another lane taken')).toEqual([1]);
 });

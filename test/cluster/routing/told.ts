@@ -1,15 +1,16 @@
-/**
- * What hardly ever happens by chance, told step by step: a router and an owner. A shard leaves its owner and comes back to
- * it while commands are on their way: the owner turned the first away, and could admit those that follow.
- */
-import type { Envelope } from '../../../src/actors/envelope.ts';
+/** What hardly ever happens by chance, told step by step: a router and an owner. */
+import type { Caller, Envelope } from '../../../src/actors/envelope.ts';
 import type { ProtocolMistake } from '../../../src/cluster/mistakes.ts';
 import { decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import { CommandServer } from '../../../src/cluster/routing/command-server.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
 import { commandOf, owner, routerTo, self } from './fixture.ts';
 
-/** @returns the inputs of the commands that the owner ran, in that order; sent were 1, 2 and 3 */
+/**
+ * A shard leaves its owner and comes back to it while commands are on their way: the owner turned the first away, and
+ * could admit those that follow.
+ * @returns the inputs of the commands that the owner ran, in that order; sent were 1, 2 and 3
+ */
 export function runsAfterARefusal(mistake?: ProtocolMistake): readonly unknown[] {
   const clock = new VirtualClock();
   const wire: (() => void)[] = [];
@@ -55,4 +56,55 @@ export function runsAfterARefusal(mistake?: ProtocolMistake): readonly unknown[]
   }
   router.close('the story is over');
   return ran;
+}
+
+/**
+ * A node dies while a slow owner works on its first command; its next life sends one, too, before the first is answered.
+ * @returns what the second life was told of its command, whose input is 2; every command's reply is its input
+ */
+export function repliesInTheNextLife(mistake?: ProtocolMistake): readonly unknown[] {
+  const clock = new VirtualClock();
+  const mistaken = (each: ProtocolMistake) => each === mistake;
+  const replies: unknown[] = [];
+  const wire: (() => void)[] = [];
+  const work: (() => void)[] = [];
+  const arrive = () => {
+    for (const next of wire) next();
+    wire.length = 0;
+  };
+  const life = (boot: number) =>
+    routerTo(
+      (message) =>
+        wire.push(() => {
+          if (message.type === 'open') server.open(self, message);
+          else if (message.type === 'command') server.command(self, message);
+        }),
+      mistaken,
+      clock,
+      boot,
+    );
+  let living = life(1);
+  const server = new CommandServer({
+    clock,
+    mistaken,
+    isHere: () => true,
+    epochOf: () => 1,
+    committed: () => 0,
+    send: (_to, bytes) => {
+      wire.push(() => living.received(owner, decodeCommandMessage(bytes)));
+      return true;
+    },
+    reset: () => {},
+    receive: ({ input, caller, commandId }) =>
+      work.push(() => caller.replied(input, { commandId, replayed: false, recorded: true, woke: undefined })),
+  });
+  const caller: Caller = { replied: (reply) => replies.push(reply), failed: ({ code }) => replies.push(code) };
+  living.send(commandOf(1, { replied() {}, failed() {} }));
+  arrive();
+  living = life(2);
+  living.send(commandOf(2, caller));
+  arrive();
+  for (const done of work) done();
+  arrive();
+  return replies;
 }
