@@ -45,6 +45,8 @@ const survived: readonly FaultKind[] = [
   'syncError',
   'wipe',
   'join',
+  'drain',
+  'remove',
 ];
 
 /** Several nodes. */
@@ -65,6 +67,10 @@ class GreenroomCluster implements ClusterUnderTest {
   readonly #machines = new Map<StoreId, string>();
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #delays = new Map<string, number>();
+  /** The newest map that any node ever knew: what it says of copies holds also while everybody who knows is down. */
+  #map: ClusterMap | undefined;
+  /** The voters that each machine knew last. */
+  readonly #voters = new Map<string, readonly StoreId[]>();
   #isFounded = false;
 
   constructor(setup: ClusterSetup) {
@@ -111,14 +117,6 @@ class GreenroomCluster implements ClusterUnderTest {
     };
   }
 
-  /** The newest map that any node knows. */
-  get #map(): ClusterMap | undefined {
-    let newest: ClusterMap | undefined;
-    for (const { member } of this.#nodes.values())
-      if (member.map && member.map.version > (newest?.version ?? -1)) newest = member.map;
-    return newest;
-  }
-
   copySets(): readonly (readonly string[])[] {
     const map = this.#map;
     if (!map) return [this.#setup.nodes];
@@ -126,7 +124,8 @@ class GreenroomCluster implements ClusterUnderTest {
     const sets = new Map<string, readonly string[]>();
     for (const { active, assigned } of map.shards)
       for (const { replicas } of [active, assigned]) sets.set(replicas.join(), machinesOf(replicas));
-    for (const { member } of this.#nodes.values()) sets.set(member.voters.join(), machinesOf(member.voters));
+    for (const [name, { member }] of this.#nodes) this.#voters.set(name, member.voters);
+    for (const voters of this.#voters.values()) sets.set(voters.join(), machinesOf(voters));
     return [...sets.values()].filter((set) => set.length > 0);
   }
 
@@ -153,7 +152,7 @@ class GreenroomCluster implements ClusterUnderTest {
   }
 
   async start(seat: NodeSeat): Promise<SimulatedNode> {
-    const { name, clock, random, log, disk, life } = seat;
+    const { name, clock, random, log, disk, life, expelled } = seat;
     const { tuning, mistake } = this.#setup;
     const storeId = disk.storeId as StoreId;
     this.#stores.set(name, storeId);
@@ -193,15 +192,23 @@ class GreenroomCluster implements ClusterUnderTest {
       seeds: knowsMembers(journal) ? [] : seeds,
       founds,
       mistaken: (each) => each === mistake,
-      expelled: (reason) => life.fail(new Error(`expelled: ${reason}`)),
+      expelled,
     });
     await node.begin();
     this.#nodes.set(name, node);
-    return simulatedNode(node, journal, seat, boot);
+    return simulatedNode(node, journal, seat, boot, (map) => {
+      if (map.version > (this.#map?.version ?? -1)) this.#map = map;
+    });
   }
 }
 
-function simulatedNode(node: ClusterNode, journal: MemoryJournal, seat: NodeSeat, boot: number): SimulatedNode {
+function simulatedNode(
+  node: ClusterNode,
+  journal: MemoryJournal,
+  seat: NodeSeat,
+  boot: number,
+  knows: (map: ClusterMap) => void,
+): SimulatedNode {
   const { disk } = seat;
   const { member } = node;
   const folds = new SnapshotFolds(journal, node.host.definitions);
@@ -228,6 +235,7 @@ function simulatedNode(node: ClusterNode, journal: MemoryJournal, seat: NodeSeat
         seen = now;
         version += 1;
         shards = undefined;
+        if (map) knows(map);
       }
       return {
         storeId: disk.storeId,

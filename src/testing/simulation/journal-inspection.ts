@@ -5,7 +5,7 @@
 import { ownRecordId } from '../../actors/command-ids.ts';
 import { decodeCommandBody } from '../../persistence/codec.ts';
 import type { Journal } from '../../persistence/journal.ts';
-import type { MemoryDisk } from '../../persistence/memory-disk.ts';
+import type { MemoryDisk, MemoryRow } from '../../persistence/memory-disk.ts';
 import { lastSequence } from '../../persistence/record.ts';
 import type { LoggedRecord, ShardInspection } from './inspection.ts';
 
@@ -25,10 +25,23 @@ export function inspectShard(journal: Journal, disk: MemoryDisk, shard: number, 
     shard,
     promisedEpoch: hardState?.promisedEpoch ?? 0,
     promisedTo: hardState?.promisedTo ?? '',
-    durableLength: disk.logs.get(shard)?.length ?? 0,
+    durableLength: durableLength(journal, disk.logs.get(shard) ?? [], shard),
     committed: journal.committed(shard),
     record: (position) => loggedRecord(journal, shard, position),
   };
+}
+
+/** How much of the log is on disk. Rows that are to be cut off may still lie there, in the place of others. */
+function durableLength(journal: Journal, rows: readonly MemoryRow[], shard: number): number {
+  let length = Math.min(rows.length, journal.tail(shard).position);
+  for (; length > 0; length--) {
+    const row = rows[length - 1]!;
+    const { epoch, chain } = 'head' in row ? row.head : row;
+    const known = journal.read(shard, length);
+    const own = known.type === 'record' ? known.head : known;
+    if ('chain' in own && own.chain === chain && own.epoch === epoch) break;
+  }
+  return length;
 }
 
 /** A record as the invariants see it. Its body is read only when somebody asks for the command's id. */

@@ -13,7 +13,7 @@ import { FaultBudget } from './fault-budget.ts';
 import { Health } from './health.ts';
 import type { Looked } from './invariants.ts';
 import { type Life, Machine } from './machine.ts';
-import { between } from './random-choices.ts';
+import { between, chance } from './random-choices.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import type { ClusterUnderTest, SimulatedNode } from './simulated-node.ts';
 import type { Tuning } from './tuning.ts';
@@ -226,6 +226,7 @@ export class SimulatedCluster {
         disk: place.disk,
         log: this.#logOf(name),
         count: (what) => this.counters.count(what),
+        expelled: (reason) => this.#becomeExpelled(name, life, reason),
       });
       if (life.isOver) return;
       place.node = node;
@@ -251,6 +252,26 @@ export class SimulatedCluster {
       place.disk.wipe();
       this.world.after(startAgainMs, () => this.boot(name));
     } else this.giveUp(name);
+  }
+
+  /** It was drained or removed: its process ends. Its operator lets it be, or has it join anew on an empty disk. */
+  #becomeExpelled(name: string, life: Life, reason: string): void {
+    this.world.note(name, `is no member any more: ${reason}`);
+    this.counters.count('expelled');
+    this.world.after(between(this.#random, 0, exitMsMax), () => {
+      if (life.isOver) return;
+      const place = this.#place(name);
+      this.kill(name);
+      place.endTrouble?.();
+      place.endTrouble = undefined;
+      if (chance(this.#random, 0.5)) {
+        place.isGivenUp = true;
+        return;
+      }
+      place.disk.wipe();
+      this.budget.rebuilt(name);
+      this.world.after(startAgainMs, () => this.boot(name));
+    });
   }
 
   #becomeDefect(name: string, error: unknown): void {

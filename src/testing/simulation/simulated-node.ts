@@ -23,6 +23,8 @@ export interface NodeSeat {
   readonly log: Log;
   /** Counts a rare path: how often it was taken in a run is part of the summary. */
   readonly count: (what: string) => void;
+  /** The node may not go on: the cluster has removed it. */
+  readonly expelled: (reason: string) => void;
 }
 
 /** A running node. Nothing of it may be called after its life is over. */
