@@ -343,7 +343,7 @@ export class ClusterMember implements TransportHandlers {
   }
 
   mayTalk(hello: { readonly storeId: StoreId }): HelloRefusal | undefined {
-    return this.#map?.members.get(hello.storeId)?.status === 'removed' ? 'outdated' : undefined;
+    return this.#map?.members.get(hello.storeId)?.status === 'removed' ? 'removed' : undefined;
   }
 
   /** Whom to dial: members, and guests. */
@@ -485,8 +485,8 @@ export class ClusterMember implements TransportHandlers {
       this.#leading.soon();
     } else if (why !== 'unreachable') {
       this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
-      const isLeaving = this.#map?.members.get(this.storeId)?.status === 'leaving';
-      if (why === 'outdated' && (isLeaving || !this.isJoined))
+      // Also where it never heard of it, for it was cut off. With others at hand it will hear from them.
+      if (why === 'removed' && (this.#linked.size === 0 || !this.isJoined))
         this.#presence.expel('its cluster does not know this store any more');
     }
   }

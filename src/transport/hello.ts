@@ -64,6 +64,7 @@ const refusals: readonly HelloRefusal[] = [
   'no common protocol version',
   'self',
   'outdated',
+  'removed',
   'malformed',
 ];
 const textLengthMax = 128;

@@ -79,6 +79,7 @@ function probeErrorOf(address: string, why: DialFailure, hasTls: boolean): Probe
     case 'no common protocol version':
     case 'self':
     case 'outdated':
+    case 'removed':
       return new ProbeError(
         'NOT_A_NODE',
         `What answers at ${address} is not the cluster port of a Greenroom node of this version${hasTls ? '' : ', or wants TLS'}.`,

@@ -56,8 +56,10 @@ export type HelloRefusal =
   | 'no common protocol version'
   /** The dialled node is this node itself. */
   | 'self'
-  /** A newer life of the same store is connected, or this store was removed from the cluster. */
+  /** A newer life of the same store is connected, or the node that was dialled is closing. */
   | 'outdated'
+  /** The dialled node knows that this store was removed from the cluster, which is for good. */
+  | 'removed'
   | 'malformed';
 
 /** What happens to links, told by the transport. */
