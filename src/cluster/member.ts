@@ -396,7 +396,6 @@ export class ClusterMember implements TransportHandlers {
     const wasMember = before?.members.has(this.storeId) ?? false;
     if (self?.status === 'removed' || (!self && wasMember))
       this.#presence.expel('it was removed from its cluster; to take part again, start it on an empty data directory');
-    if (self?.status === 'leaving' && this.#control.isLeader) this.#control.transferLeadership();
     this.#presence.report();
   }
 

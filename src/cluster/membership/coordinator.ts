@@ -12,11 +12,14 @@ import { defaultPlanLimits, type PlanLimits } from './planned-step.ts';
 import { writeQuorum } from './quorum.ts';
 import { planSteps } from './rebalance-plan.ts';
 import { type Life, type QuorumNeed, Suspicions } from './suspicions.ts';
+import { planVoters, successor } from './voter-plan.ts';
 
 export type CoordinatorAction =
   | { readonly type: 'propose'; readonly change: MapChange }
   | { readonly type: 'drain'; readonly owner: StoreId; readonly shards: readonly ShardOfEpoch[] }
-  | { readonly type: 'voters'; readonly voters: readonly StoreId[] };
+  | { readonly type: 'voters'; readonly voters: readonly StoreId[] }
+  /** Another voter is to lead. */
+  | { readonly type: 'handOver' };
 
 export interface CoordinatorView {
   readonly map: ClusterMap;
@@ -139,6 +142,8 @@ export class Coordinator {
     for (const step of planned) {
       if (step.type !== 'propose') continue;
       if (step.change.type !== 'assign') {
+        // Who still votes stays until another does in its place.
+        if (step.change.type === 'memberRemoved' && view.voters.includes(step.change.storeId)) continue;
         actions.push({ type: 'propose', change: step.change });
         continue;
       }
@@ -220,51 +225,27 @@ export class Coordinator {
     return this.#knows;
   }
 
-  /** One, three or five voters, of members that are there; one change at a time. */
   #voterChanges(view: CoordinatorView): CoordinatorAction[] {
     const { map, voters, nowMs, wallMs } = view;
     if (nowMs - this.#votersChangedMs < votersPauseMs) return [];
-    const mayVote = ({ status, stopping }: Member) => status === 'up' && !stopping;
-    const candidates = [...map.members.values()].filter(
-      (member) => mayVote(member) && (member.storeId === this.#self || view.isUp(member.storeId)),
-    );
-    const target = candidates.length >= 5 ? 5 : candidates.length >= 3 ? 3 : 1;
-    const isGone = (storeId: StoreId) => {
-      const member = map.members.get(storeId);
-      if (!member || member.status === 'removed') return true;
-      if (storeId === this.#self) return false;
-      if (member.status === 'leaving') return true;
-      const isDead = member.downSinceMs > 0 && wallMs - member.downSinceMs >= this.#options.voterDeadAfterMs;
-      return isDead && candidates.some(({ storeId: other }) => !voters.includes(other));
-    };
-    // One whose disk is lost can never vote again; one that is merely down may be what a majority needs.
-    const isRemoved = (voter: StoreId) => (map.members.get(voter)?.status ?? 'removed') === 'removed';
-    const gone = voters.find(isRemoved) ?? voters.find(isGone);
-    const settled = candidates.filter(({ storeId }) => !voters.includes(storeId) && this.#isSettled(storeId, nowMs));
-    // Two voters are worse than one: from one to three in one go, once both are there to stay.
-    const mayGrow = voters.length % 2 === 0 || settled.length >= 2 || target - voters.length < 2;
-    const fresh = mayGrow ? settled[0]?.storeId : undefined;
-    let wanted: readonly StoreId[] | undefined;
-    if (gone !== undefined && voters.length > 1) wanted = voters.filter((voter) => voter !== gone);
-    else if (voters.length < target && fresh !== undefined) wanted = [...voters, fresh];
-    else if (voters.length % 2 === 0 && candidates.every(({ storeId }) => voters.includes(storeId)))
-      // An even number is not safer than one less. One that is merely away for a moment leaves an odd number alone.
-      wanted = voters.filter((voter) => voter !== voters.findLast((other) => other !== this.#self));
-    if (!wanted || !this.#hasLiveMajority(wanted, view)) return [];
-    this.#votersChangedMs = nowMs;
-    return [{ type: 'voters', voters: wanted }];
+    const seen = { self: this.#self, map, voters, isUp: (peer: StoreId) => view.isUp(peer) };
+    const wanted = planVoters({
+      ...seen,
+      wallMs,
+      deadAfterMs: this.#options.voterDeadAfterMs,
+      isSettled: (peer) => this.#isSettled(peer, nowMs),
+    });
+    const actions: CoordinatorAction[] = wanted ? [{ type: 'voters', voters: wanted }] : [];
+    // It could not take itself out: the next leader does.
+    if (map.members.get(this.#self)?.status === 'leaving' && successor(seen)) actions.push({ type: 'handOver' });
+    if (actions.length > 0) this.#votersChangedMs = nowMs;
+    return actions;
   }
 
   /** It has been heard for a while: it is not likely to be gone in the next moment. */
   #isSettled(storeId: StoreId, nowMs: number): boolean {
     const heard = this.#heard.get(storeId);
     return heard !== undefined && nowMs - heard.sinceMs >= settledAfterMs;
-  }
-
-  /** The voters to be could agree on something now: else the change would be the last one. */
-  #hasLiveMajority(voters: readonly StoreId[], view: CoordinatorView): boolean {
-    const live = voters.filter((voter) => voter === this.#self || view.isUp(voter));
-    return live.length * 2 > voters.length;
   }
 }
 

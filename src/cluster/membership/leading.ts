@@ -97,6 +97,9 @@ export class Leading {
         case 'voters':
           void control.proposeVoters(action.voters).catch(() => {});
           break;
+        case 'handOver':
+          control.transferLeadership();
+          break;
         default:
           unreachable(action);
       }
