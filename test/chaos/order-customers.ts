@@ -2,12 +2,13 @@
  * Customers of the order example: some pay, some change their mind, before or while they pay, some never pay. Each command
  * has a key of its own and is sent again under it until it is answered.
  */
-import { type ActorRef, GreenroomError, Rejection } from 'greenroom';
+import { type ActorRef, Rejection } from 'greenroom';
 import type { Order } from '../../examples/order-fulfilment.ts';
 import type { Line } from '../../examples/order-placement.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { pause } from './chaos-clients.ts';
 import { isFinal, type OrderView } from './order-audit.ts';
+import { answered, inLanes, Late } from './patience.ts';
 
 /** How the customers reach an order; `key` is the command's idempotency key. */
 export type OrderAt = (id: string, key?: string) => ActorRef<Order>;
@@ -102,37 +103,14 @@ export class OrderCustomers {
     }
   }
 
-  async #answered<T>(what: string, send: () => Promise<T>): Promise<T> {
-    const endMs = performance.now() + this.#plan.giveUpAfterMs;
-    for (;;) {
-      try {
-        return await send();
-      } catch (error) {
-        if (!(error instanceof GreenroomError)) throw error;
-        const isWorthAnother = error.retryable || error.code === 'OUTCOME_UNKNOWN';
-        if (!isWorthAnother) throw error;
-        this.errors[error.code] = (this.errors[error.code] ?? 0) + 1;
-        if (performance.now() > endMs) throw new Late(`${what} was not answered: ${error.code}`);
-        await pause(error.retryAfterMs ?? this.#plan.lookEveryMs);
-      }
-    }
+  #answered<T>(what: string, send: () => Promise<T>): Promise<T> {
+    const { giveUpAfterMs, lookEveryMs } = this.#plan;
+    return answered(what, { giveUpAfterMs, againMs: lookEveryMs, errors: this.errors }, send);
   }
 }
-
-/** It took longer than the plan allows. */
-class Late extends Error {}
 
 function intentOf(chance: number): Intent {
   if (chance < 0.05) return 'cancels at once';
   if (chance < 0.15) return 'cancels while paying';
   return chance < 0.22 ? 'never pays' : 'pays';
-}
-
-/** Does `once` for each, `lanes` of them at a time. */
-export async function inLanes<T>(all: readonly T[], lanes: number, once: (each: T, index: number) => Promise<void>) {
-  let next = 0;
-  const lane = async () => {
-    for (let index = next++; index < all.length; index = next++) await once(all[index]!, index);
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
 }

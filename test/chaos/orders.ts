@@ -17,8 +17,10 @@ import type { Stock } from '../../examples/stock.ts';
 import { durationMs } from '../../src/core/duration.ts';
 import { pause } from './chaos-clients.ts';
 import { ChaosCluster } from './chaos-cluster.ts';
+import { deadLetters, killInTurn, untilVoters } from './kill-in-turn.ts';
 import { auditOrders, isFinal, type OrderView } from './order-audit.ts';
-import { inLanes, OrderCustomers } from './order-customers.ts';
+import { OrderCustomers } from './order-customers.ts';
+import { inLanes } from './patience.ts';
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((each) => each !== '--'),
@@ -34,8 +36,6 @@ const { values } = parseArgs({
 const nodes = Number(values.nodes);
 const copies = Math.min(3, nodes);
 const killEveryMs = durationMs(values['kill-every'] as `${number}s`) ?? 5_000;
-const downMs = 1_000;
-const votersWithinMs = 60_000;
 /** From the end of the kills until the last order must be final. */
 const restWithinMs = 180_000;
 const skus = Array.from({ length: 20 }, (_, index) => `sku-${index}`);
@@ -67,18 +67,27 @@ let restMs = 0;
 let customers: OrderCustomers | undefined;
 try {
   await cluster.startAll();
-  await untilVoters(copies);
+  await untilVoters(cluster, copies);
   await cluster.untilWhole(copies);
   const client = connect(cluster.names.map((name) => cluster.url(name)));
   for (const sku of skus) await client.actor<Stock>('Stock', sku, { key: `receive-${sku}` }).receive(receivedEach);
   customers = new OrderCustomers(plan, (id, key) => client.actor<Order>('Order', id, key === undefined ? {} : { key }));
   const shopping = new AbortController();
-  const killing = killInTurn(shopping.signal);
+  const killing = killInTurn({
+    cluster,
+    copies,
+    everyMs: killEveryMs,
+    until: shopping.signal,
+    killed: (name) => {
+      kills += 1;
+      console.error(`${name} killed and back; ${customers?.finished} of ${plan.orders} orders are done`);
+    },
+  });
   // Should the killing break off, the run does.
   await Promise.race([customers.run(), killing.then(() => new Promise<never>(() => {}))]);
   shopping.abort();
   await killing;
-  violations = [...customers.late, ...(await audit(client, customers.ids)), ...(await deadLetters())];
+  violations = [...customers.late, ...(await audit(client, customers.ids)), ...(await deadLetters(cluster))];
   client.close();
 } catch (error) {
   violations.push(`the run broke off: ${(error as Error).stack}`);
@@ -88,37 +97,6 @@ try {
 }
 report();
 process.exit();
-
-/**
- * Kills one node at each beat and starts it again. If by the next beat not every shard has all its copies again, the next
- * one's turn waits for that.
- */
-async function killInTurn(until: AbortSignal): Promise<void> {
-  let beatMs = performance.now();
-  for (let turn = 0; ; turn++) {
-    beatMs = Math.max(beatMs + killEveryMs, performance.now());
-    while (!until.aborted && performance.now() < beatMs) await pause(50);
-    if (until.aborted) return;
-    const name = cluster.names[turn % nodes]!;
-    beatMs = performance.now();
-    await cluster.kill(name);
-    kills += 1;
-    await pause(downMs);
-    await cluster.start(name);
-    await cluster.untilWhole(copies);
-    console.error(`${name} killed and back; ${customers?.finished} of ${plan.orders} orders are done`);
-  }
-}
-
-/** Until then, losing one node could stop the others. */
-async function untilVoters(count: number): Promise<void> {
-  const endMs = performance.now() + votersWithinMs;
-  for (;;) {
-    if ((await cluster.voters(cluster.names[0]!)).length >= count) return;
-    if (performance.now() > endMs) throw new Error(`no ${count} voters within ${votersWithinMs} ms`);
-    await pause(100);
-  }
-}
 
 /** Waits until every order is final, then reads everything. */
 async function audit(client: RemoteClient, ids: readonly string[]): Promise<string[]> {
@@ -143,17 +121,6 @@ async function audit(client: RemoteClient, ids: readonly string[]): Promise<stri
   }
   const received = Object.fromEntries(skus.map((sku) => [sku, receivedEach]));
   return auditOrders({ received, stocks, orders, payments });
-}
-
-/** No tell and no reminder of a saga may be given up. */
-async function deadLetters(): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of cluster.running) {
-    const response = await fetch(`${cluster.url(name)}/v1/dead-letters`, { signal: AbortSignal.timeout(30_000) });
-    const { deadLetters: letters } = (await response.json()) as { deadLetters: readonly object[] };
-    for (const letter of letters) found.push(`a dead letter on ${name}: ${JSON.stringify(letter)}`);
-  }
-  return found;
 }
 
 function report(): void {
