@@ -23,6 +23,10 @@ export class Ledger extends eventSourced({
   list() {
     return this.state.tokens;
   }
+  exhaust() {
+    const kept: unknown[] = [];
+    for (;;) kept.push(new Array(1_000).fill(kept.length));
+  }
   mark() {
     this.persist('Marked');
     return this.state.marks;

@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { NodeStorage } from './node-storage.ts';
 
 const program = fileURLToPath(new URL('../../bin/greenroom.js', import.meta.url));
 const readyWithinMs = 60_000;
@@ -41,6 +42,8 @@ export interface ChaosClusterOptions {
   /** Nodes run as users of their own, so that links can be cut. */
   readonly canCut: boolean;
   readonly flags?: readonly string[];
+  /** Without it, a node's data is a folder like any other. */
+  readonly storage?: NodeStorage;
 }
 
 export class ChaosCluster {
@@ -57,6 +60,10 @@ export class ChaosCluster {
       execFileSync('nft', ['add', 'table', 'inet', 'chaos']);
       execFileSync('nft', ['add', 'chain', 'inet', 'chaos', 'out', '{ type filter hook output priority 0; }']);
     }
+  }
+
+  get storage(): NodeStorage | undefined {
+    return this.#options.storage;
   }
 
   get names(): readonly string[] {
@@ -79,7 +86,8 @@ export class ChaosCluster {
   async start(name: string): Promise<void> {
     const place = this.#place(name);
     const { directory, firstPort, canCut, flags = [] } = this.#options;
-    const data = join(directory, name);
+    const storageEnv = this.storage?.prepare(name);
+    const data = this.data(name);
     mkdirSync(data, { recursive: true });
     chmodSync(data, 0o777);
     const founds = name === 'a' && this.#places.size === 1;
@@ -92,7 +100,7 @@ export class ChaosCluster {
       [`--max-old-space-size=${heapMax}`, program, ...args, ...ports, ...join_, ...flags],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, NO_COLOR: '1', HOME: directory },
+        env: { ...process.env, NO_COLOR: '1', HOME: directory, ...storageEnv },
         cwd: directory,
         ...(canCut ? { uid: place.user, gid: place.user } : {}),
       },
@@ -176,17 +184,18 @@ export class ChaosCluster {
 
   /** Its disk is gone. Only of a node that does not run. */
   wipe(name: string): void {
-    rmSync(join(this.#options.directory, name), { recursive: true, force: true });
+    rmSync(this.data(name), { recursive: true, force: true });
   }
 
   /** It is not part of the cluster any more. */
   forget(name: string): void {
     this.wipe(name);
+    this.storage?.release(name);
     this.#places.delete(name);
   }
 
   data(name: string): string {
-    return join(this.#options.directory, name);
+    return this.storage?.data(name) ?? join(this.#options.directory, name);
   }
 
   /** Nothing that `from` sends to `to`'s cluster port arrives. */
@@ -247,6 +256,7 @@ export class ChaosCluster {
       this.signal(name, 'SIGCONT');
       await this.kill(name);
     }
+    for (const name of this.names) this.storage?.release(name);
     if (this.#options.canCut) execFileSync('nft', ['delete', 'table', 'inet', 'chaos']);
   }
 }

@@ -4,26 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pause } from './chaos-clients.ts';
 import type { ChaosCluster } from './chaos-cluster.ts';
-
-export interface ChaosFault {
-  readonly name: string;
-  readonly what: string;
-  /** Needs root and nftables. */
-  readonly cuts?: boolean;
-  run(cluster: ChaosCluster): Promise<void>;
-}
-
-const pick = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)]!;
+import { type ChaosFault, killAndRestart, pick } from './chaos-fault.ts';
+import { storageFaults } from './storage-faults.ts';
 
 async function follower(cluster: ChaosCluster): Promise<string> {
   const leader = await cluster.leader(cluster.running[0]!);
   return pick(cluster.running.filter((name) => name !== leader));
-}
-
-async function killAndRestart(cluster: ChaosCluster, names: readonly string[], downMs: number): Promise<void> {
-  await Promise.all(names.map((name) => cluster.kill(name)));
-  await pause(downMs);
-  await Promise.all(names.map((name) => cluster.start(name)));
 }
 
 async function restartInTurn(cluster: ChaosCluster): Promise<void> {
@@ -134,10 +120,11 @@ export const chaosFaults: readonly ChaosFault[] = [
       }
     },
   },
+  ...storageFaults,
   {
     name: 'isolate',
     what: 'a node is cut off from all others, both ways, for eight seconds',
-    cuts: true,
+    needs: 'firewall',
     async run(cluster) {
       const name = pick(cluster.running);
       const others = cluster.running.filter((each) => each !== name);
@@ -151,7 +138,7 @@ export const chaosFaults: readonly ChaosFault[] = [
   {
     name: 'one-way',
     what: 'nothing that one node sends to another arrives, for eight seconds',
-    cuts: true,
+    needs: 'firewall',
     async run(cluster) {
       const from = pick(cluster.running);
       await whileCut(cluster, [[from, pick(cluster.running.filter((each) => each !== from))]], 8_000);

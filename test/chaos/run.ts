@@ -1,7 +1,7 @@
 /**
  * `npm run chaos -- [--nodes 3] [--faults kill-owner,isolate] [--rounds 1] [--json]`: real processes under load, one fault
- * after the other, and what the clients were told held against what is there. Cut links need root and nftables; as root
- * the run moves into a network namespace of its own first.
+ * after the other, and what the clients were told held against what is there. As root the
+ * run moves into a network and a mount namespace of its own first, where it cuts links and mounts small disks.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +12,9 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { ChaosClients, pause } from './chaos-clients.ts';
 import { ChaosCluster } from './chaos-cluster.ts';
+import type { Need } from './chaos-fault.ts';
 import { chaosFaults } from './faults.ts';
+import { NodeStorage } from './node-storage.ts';
 
 const { values } = parseArgs({
   options: {
@@ -24,13 +26,13 @@ const { values } = parseArgs({
   },
 });
 
-const isRoot = process.getuid?.() === 0;
-const hasFirewall = isRoot && spawnSync('nft', ['--version']).status === 0 && spawnSync('ip', ['-V']).status === 0;
-if (hasFirewall && process.env.CHAOS_NAMESPACE === undefined) {
+const has = (program: string) => spawnSync(program, ['--version']).error === undefined;
+const canUnshare = process.getuid?.() === 0 && has('unshare') && has('ip');
+if (canUnshare && process.env.CHAOS_NAMESPACE === undefined) {
   const again = process.argv.slice(1).map((each) => `'${each}'`);
   const jiti = fileURLToPath(new URL('../../node_modules/.bin/jiti', import.meta.url));
   const inside = `ip link set lo up && exec '${jiti}' ${again.join(' ')}`;
-  const { status } = spawnSync('unshare', ['--net', 'sh', '-c', inside], {
+  const { status } = spawnSync('unshare', ['--net', '--mount', 'sh', '-c', inside], {
     stdio: 'inherit',
     env: { ...process.env, CHAOS_NAMESPACE: '1' },
   });
@@ -38,17 +40,29 @@ if (hasFirewall && process.env.CHAOS_NAMESPACE === undefined) {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'greenroom-chaos-'));
+const canCut = canUnshare && has('nft');
+const storage = new NodeStorage({ directory, canMount: canUnshare });
 const cluster = new ChaosCluster({
   directory,
   nodes: Number(values.nodes),
   actors: fileURLToPath(new URL('actors.ts', import.meta.url)),
   firstPort: 17_400,
-  canCut: hasFirewall,
+  canCut,
+  storage,
 });
+const missing: Readonly<Partial<Record<Need, string>>> = {
+  ...storage.missing,
+  ...(canCut ? {} : { firewall: 'cutting links takes root, unshare, ip and nft' }),
+};
 const wanted = values.faults?.split(',');
-const faults = chaosFaults.filter(
-  ({ name, cuts }) => (wanted ? wanted.includes(name) : true) && (!cuts || hasFirewall),
-);
+const unknown = wanted?.find((each) => !chaosFaults.some(({ name }) => name === each));
+if (unknown !== undefined) throw new Error(`there is no fault '${unknown}'`);
+const faults = chaosFaults.filter(({ name, needs }) => {
+  if (wanted && !wanted.includes(name)) return false;
+  const reason = needs && missing[needs];
+  if (reason !== undefined) console.error(`${name} is left out: ${reason}`);
+  return reason === undefined;
+});
 const results: Record<string, unknown>[] = [];
 let violations: readonly string[] = [];
 try {

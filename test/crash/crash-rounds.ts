@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { seededRandom } from '../../src/core/random.ts';
 import { type HttpAnswer, HttpPool } from '../processes/http-pool.ts';
 import { SpawnedNode } from '../processes/spawned-node.ts';
-import { PowerCut } from './power-cut.ts';
+import { compileShim, PowerCut } from './power-cut.ts';
 
 export interface CrashRun {
   readonly directory: string;
@@ -40,6 +40,8 @@ interface Sent {
 
 const actorCount = 40;
 const clients = 24;
+/** A disk so slow that most cuts find something on its way. */
+const slowMs = 3;
 const actors = fileURLToPath(new URL('./actors.ts', import.meta.url));
 
 export async function crashRounds(run: CrashRun): Promise<CrashOutcome> {
@@ -47,7 +49,9 @@ export async function crashRounds(run: CrashRun): Promise<CrashOutcome> {
   const pick = (count: number) => Math.floor(random.next() * count);
   mkdirSync(run.directory, { recursive: true });
   const data = join(run.directory, 'data');
-  const powerCut = run.powerCut ? PowerCut.prepare(run.directory) : undefined;
+  const library = run.powerCut ? compileShim(run.directory) : undefined;
+  const powerCut = library === undefined ? undefined : new PowerCut(library, join(run.directory, 'node'));
+  powerCut?.slow(slowMs);
   const nothing = { acknowledged: 0, retried: 0, replayedSame: 0, violations: [], bytesCut: 0 };
   if (run.powerCut && !powerCut) return { ...nothing, skipped: 'no C compiler to build the shim that notes fsyncs' };
   const violations: string[] = [];
@@ -75,7 +79,6 @@ export async function crashRounds(run: CrashRun): Promise<CrashOutcome> {
 
   for (let round = 0; round <= run.rounds; round++) {
     const isLast = round === run.rounds;
-    powerCut?.reset();
     const node = await SpawnedNode.start({
       actors,
       data,
