@@ -14,6 +14,7 @@ import { ChaosClients, pause } from './chaos-clients.ts';
 import { ChaosCluster } from './chaos-cluster.ts';
 import type { Need } from './chaos-fault.ts';
 import { chaosFaults } from './faults.ts';
+import { untilVoters } from './kill-in-turn.ts';
 import { NodeStorage } from './node-storage.ts';
 
 const { values } = parseArgs({
@@ -50,6 +51,7 @@ const cluster = new ChaosCluster({
   canCut,
   storage,
 });
+const copies = Math.min(3, Number(values.nodes));
 const missing: Readonly<Partial<Record<Need, string>>> = {
   ...storage.missing,
   ...(canCut ? {} : { firewall: 'cutting links takes root, unshare, ip and nft' }),
@@ -67,7 +69,8 @@ const results: Record<string, unknown>[] = [];
 let violations: readonly string[] = [];
 try {
   await cluster.startAll();
-  await cluster.untilWhole(Math.min(3, Number(values.nodes)));
+  await cluster.untilWhole(copies);
+  await untilVoters(cluster, copies);
   const urls = () => cluster.running.map((name) => cluster.url(name));
   const clients = new ChaosClients(urls, Number(values.clients), 24);
   await pause(3_000);
@@ -75,7 +78,9 @@ try {
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const fault of faults) {
       await fault.run(cluster);
-      const recoveredMs = await cluster.untilWhole(Math.min(3, Number(values.nodes)));
+      const recoveredMs = await cluster.untilWhole(copies);
+      // The next may cost a disk, and so a vote.
+      await untilVoters(cluster, copies);
       await pause(1_000);
       const report = clients.phase();
       const longest = `${(report.longestPauseMs / 1_000).toFixed(2)} s`;

@@ -24,7 +24,10 @@ export interface ClusterReport extends ClusterInfo {
   readonly voters: readonly NodeName[];
 }
 
-export function clusterInfo(member: ClusterMember, node: NodeName): ClusterReport {
+/** Whose view it is. */
+type Viewer = Pick<ClusterMember, 'map' | 'leader' | 'voters' | 'storeId' | 'isUp'>;
+
+export function clusterInfo(member: Viewer, node: NodeName): ClusterReport {
   const { map, leader } = member;
   const owned = new Map<StoreId, number>();
   for (const { assigned, active } of map?.shards ?? [])
@@ -46,11 +49,11 @@ export function clusterInfo(member: ClusterMember, node: NodeName): ClusterRepor
     members,
     replicas: map?.replicas ?? 0,
     protocol: map?.protocol ?? 0,
-    voters: member.voters.flatMap((voter) => map?.members.get(voter)?.node ?? []).sort(),
+    voters: thoseThatExist(map, member.voters).sort(),
   };
 }
 
-export function shardInfos(member: ClusterMember, hasFailed: boolean): readonly ShardInfo[] {
+export function shardInfos(member: Viewer, hasFailed: boolean): readonly ShardInfo[] {
   const { map } = member;
   const nameOf = (store: StoreId) => map?.members.get(store)?.node ?? (store as string as NodeName);
   return (map?.shards ?? []).map((placement, shard) => {
@@ -59,15 +62,26 @@ export function shardInfos(member: ClusterMember, hasFailed: boolean): readonly 
       shard,
       epoch: assigned.epoch,
       owner: nameOf(assigned.owner),
-      replicas: (active.replicas.length > 0 ? active.replicas : assigned.replicas).map(nameOf),
-      learners: learners.map(nameOf),
+      replicas: thoseThatExist(map, active.replicas.length > 0 ? active.replicas : assigned.replicas),
+      learners: thoseThatExist(map, learners),
       status: statusOf(member, map!, placement, hasFailed),
     };
   });
 }
 
+/**
+ * Their names. Without the stores that were removed: what lay on them is lost, while a node that came back on an empty disk
+ * has the same name, and would seem to hold it.
+ */
+function thoseThatExist(map: ClusterMap | undefined, stores: readonly StoreId[]): NodeName[] {
+  return stores.flatMap((store) => {
+    const known = map?.members.get(store);
+    return known && known.status !== 'removed' ? [known.node] : [];
+  });
+}
+
 function statusOf(
-  member: ClusterMember,
+  member: Viewer,
   map: ClusterMap,
   { assigned, active }: ShardPlacement,
   hasFailed: boolean,
@@ -83,6 +97,6 @@ function statusOf(
   return isServed ? 'active' : 'starting';
 }
 
-function reaches(member: ClusterMember, store: StoreId): boolean {
+function reaches(member: Viewer, store: StoreId): boolean {
   return store === member.storeId || member.isUp(store);
 }
