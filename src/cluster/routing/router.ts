@@ -21,6 +21,7 @@ import { beforeFirst } from '../life-numbers.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire } from './command-messages.ts';
+import { callerInDoubt, inDoubt, unknown } from './doubt.ts';
 
 export interface RouterOptions {
   readonly storeId: StoreId;
@@ -280,6 +281,7 @@ export class Router implements Elsewhere {
     const { command } = pending;
     this.#options.receive({
       ...command,
+      caller: pending.isUncertain ? callerInDoubt(command.caller) : command.caller,
       commandId: pending.commandId as RoutedCommand['commandId'],
       since: this.#sinceOf(route, pending),
       reroute: undefined,
@@ -394,7 +396,10 @@ export class Router implements Elsewhere {
       if (message.type === 'reply') {
         route.known = Math.max(route.known, message.position);
         pending.command.caller.replied(message.reply, facts);
-      } else pending.command.caller.failed(errorFromWire(message.error), facts);
+      } else {
+        const error = errorFromWire(message.error);
+        pending.command.caller.failed(pending.isUncertain ? inDoubt(error) : error, facts);
+      }
     }
     if (route.sent.size > 0) return;
     if (route.state === 'closing') route.state = 'closed';
@@ -457,8 +462,4 @@ export class Router implements Elsewhere {
       woke: undefined,
     });
   }
-}
-
-function unknown(reason: string): GreenroomError {
-  return new GreenroomError('OUTCOME_UNKNOWN', `it is not known whether the command was executed: ${reason}`);
 }

@@ -117,7 +117,7 @@ function randomFault(kind: FaultKind, random: Random, { nodes, spares, survives 
     case 'rollingRestart':
       return { type: kind, downMs: spread(random, 10, 5_000) };
     case 'clockJump':
-      return { type: kind, node, byMs: (chance(random, 0.5) ? 1 : -1) * spread(random, 10, 86_400_000) };
+      return { type: kind, node, byMs: (chance(random, 0.5) ? 1 : -1) * spread(random, 10, 840_000) };
     case 'slowDisk':
       return { type: kind, node, factor: spread(random, 3, 300), forMs: lasting(random) };
     case 'fullDisk':

@@ -21,6 +21,12 @@ export interface Life {
   onEnd(listener: () => void): void;
 }
 
+/**
+ * Keys that callers choose are remembered for 15 minutes by the clock (P4): between two clocks, or before and after a jump,
+ * there is less.
+ */
+const wallOffsetMaxMs = 7 * 60_000;
+
 export interface MachineOptions {
   readonly name: string;
   /** How fast its clocks run: 1 is right. */
@@ -133,9 +139,9 @@ export class Machine {
     this.#stepMs = stepMs;
   }
 
-  /** Sets its wall clock forward or back. */
+  /** Sets its wall clock forward or back, never further from the right time than {@link wallOffsetMaxMs}. */
   shiftWall(byMs: number): void {
-    this.#wallOffsetMs += byMs;
+    this.#wallOffsetMs = Math.min(wallOffsetMaxMs, Math.max(-wallOffsetMaxMs, this.#wallOffsetMs + byMs));
   }
 
   /** @internal Keeps the task for later if the machine cannot run just now. */

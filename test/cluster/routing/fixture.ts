@@ -17,6 +17,7 @@ export function routerTo(
   mistaken: Mistaken = () => false,
   clock = new VirtualClock(),
   boot = 1,
+  receive: (command: RoutedCommand) => void = () => {},
 ): Router {
   let ids = 0;
   const router = new Router({
@@ -31,7 +32,7 @@ export function routerTo(
     },
     isUp: () => true,
     bootOf: () => 1,
-    receive: () => {},
+    receive,
     nextCommandId: () => `~test.${++ids}`,
   });
   router.applyMap(map);

@@ -1,7 +1,9 @@
 /** What a router says of commands in its hands when its node stops or fails. */
-import { beforeEach, expect, test } from 'vitest';
-import type { CommandMessage } from '../../../src/cluster/routing/command-messages.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { RoutedCommand } from '../../../src/actors/elsewhere.ts';
+import { type CommandMessage, errorToWire } from '../../../src/cluster/routing/command-messages.ts';
 import type { Router } from '../../../src/cluster/routing/router.ts';
+import { GreenroomError } from '../../../src/core/errors.ts';
 import { commandOf, owner, routerTo, shard } from './fixture.ts';
 import { repliesInTheNextLife, runsAfterARefusal } from './told.ts';
 
@@ -57,4 +59,43 @@ test('what follows a command that was turned away is turned away, too, and all c
 test('an answer to what a former life asked is not taken for an answer to this one', () => {
   expect(repliesInTheNextLife()).toEqual([2]);
   expect(repliesInTheNextLife('answer of another lane taken')).toEqual([1]);
+});
+
+describe('a second attempt that comes to nothing says nothing of the first', () => {
+  const busy = new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed');
+  const facts = { commandId: '~test.1', replayed: false, recorded: false, woke: undefined };
+  const caller = (heard: string[]) => ({
+    replied: () => heard.push('replied'),
+    failed: ({ code }: { code: string }) => heard.push(code),
+  });
+
+  test.each([
+    ['uncertain', 'OUTCOME_UNKNOWN'],
+    ['refused', 'UNAVAILABLE'],
+  ] as const)('on this node, after a first that is %s', (reroute, expected) => {
+    const heard: string[] = [];
+    const here: RoutedCommand[] = [];
+    const own = routerTo(
+      () => {},
+      undefined,
+      undefined,
+      1,
+      (command) => here.push(command),
+    );
+    own.send({ ...commandOf(1, caller(heard)), reroute });
+    own.becomeHere(shard, 9, 5);
+    here[0]!.caller.failed(busy, facts);
+    expect(heard).toEqual([expected]);
+  });
+
+  test('on another node', () => {
+    const heard: string[] = [];
+    router.send({ ...commandOf(1, caller(heard)), reroute: 'uncertain' });
+    const { lane } = sent[0] as { lane: number };
+    router.received(owner, { type: 'opened', shard, lane, position: 3 });
+    const { number } = sent[1] as { number: number };
+    const error = errorToWire(busy);
+    router.received(owner, { type: 'failure', shard, lane, number, error, commandId: '~test.1', recorded: false });
+    expect(heard).toEqual(['OUTCOME_UNKNOWN']);
+  });
 });
