@@ -2,12 +2,15 @@
  * The transport in memory: a network that a test or the simulator owns. The same contract as over sockets, with every
  * delay and every fault decided outside: it has no timers and no chance of its own.
  *
- * A link is made like a socket's: the dial takes a delay, and succeeds if the address listens and nothing is cut. Both
- * sides learn of it; what is then sent arrives in order, per channel, after the policy's delay. A broken link loses what
- * is on its way, from some message on, per channel, and is dialled anew.
+ * A link is made like a socket's: the dial takes a delay, and succeeds if the address listens, nothing is cut and the
+ * peer's `arrivals.ts`, the same as behind sockets, admits it. Both sides learn of it; what is then sent arrives in order,
+ * per channel, after the policy's delay. A broken link loses what is on its way, from some message on, per channel, and
+ * is dialled anew. So does one that is closed: over sockets a goodbye comes after what was sent, unless the peer is slow.
  */
 import { assert } from '../core/assert.ts';
 import type { StoreId } from '../core/ids.ts';
+import { type Arrival, type ArrivalRules, Arrivals } from './arrivals.ts';
+import type { Hello, ProtocolRange } from './hello.ts';
 import {
   type Channel,
   type HelloRefusal,
@@ -37,13 +40,12 @@ export interface MemoryNetworkOptions {
   readonly policy: LinkPolicy;
 }
 
-export interface MemoryTransportOptions {
-  readonly identity: PeerIdentity;
+export interface MemoryTransportOptions extends Omit<ArrivalRules, 'protocol'> {
   readonly address: string;
-  readonly clusterId: string;
+  /** Default: version 1 alone. */
+  readonly protocol?: ProtocolRange;
   /** Runs a task of this node: held while it is paused, dropped once it has crashed. */
   readonly defer: (task: () => void) => void;
-  readonly mayTalk?: (hello: { readonly storeId: StoreId }) => HelloRefusal | undefined;
 }
 
 const redialMs = 100;
@@ -52,12 +54,14 @@ const redialMs = 100;
 interface Link {
   readonly from: MemoryTransport;
   readonly to: MemoryTransport;
+  arrival: Arrival<Link> | undefined;
   isOver: boolean;
   /** A cut took a message: nothing that was sent after it arrives either, also if the cut has healed by then. */
   hasGap: boolean;
   /** When the last message of a channel arrives. */
   readonly arrivesMs: Record<Channel, number>;
-  buffered: number;
+  /** Bytes on their way, of each channel: bulk that waits keeps no heartbeat back. */
+  readonly buffered: Record<Channel, number>;
 }
 
 export class MemoryNetwork {
@@ -123,8 +127,10 @@ export class MemoryNetwork {
   /** @internal */
   leave(transport: MemoryTransport): void {
     if (this.#listening.get(transport.address) === transport) this.#listening.delete(transport.address);
-    for (const link of this.#links)
-      if (link.from === transport || link.to === transport) this.#end(link, 'closed by peer');
+    for (const link of this.#links) {
+      if (link.from === transport) this.#end(link, 'closed here');
+      else if (link.to === transport) this.#end(link, 'closed by peer');
+    }
   }
 
   /** @internal Tries to make a link; `made` or `failed` is called later. */
@@ -140,16 +146,21 @@ export class MemoryNetwork {
       const to = this.#listening.get(peer.address);
       if (!to) return failed('refused');
       if (this.isCut(from.storeId, to.storeId) || this.isCut(to.storeId, from.storeId)) return failed('unreachable');
-      if (to.storeId === from.storeId) return failed('self');
-      if (to.storeId !== peer.storeId) return failed('wrong store');
-      if (to.clusterId !== from.clusterId) return failed('wrong cluster');
-      const refusal = to.whyRefused(from.identity);
+      const hello = from.hello(peer.storeId);
+      const refusal = to.whyRefused(hello);
       if (refusal) return failed(refusal);
-      for (const link of this.#links)
-        if (link.from.storeId === from.storeId && link.to === to) this.#end(link, 'reset');
-      const link: Link = { from, to, isOver: false, hasGap: false, arrivesMs: { data: 0, control: 0 }, buffered: 0 };
+      if (!from.sawLife(to.identity)) return failed('outdated');
+      const link: Link = {
+        from,
+        to,
+        arrival: undefined,
+        isOver: false,
+        hasGap: false,
+        arrivesMs: { data: 0, control: 0 },
+        buffered: { data: 0, control: 0 },
+      };
       this.#links.add(link);
-      to.arrived(link, from.identity);
+      to.admit(hello, link);
       made(link);
     });
   }
@@ -162,9 +173,9 @@ export class MemoryNetwork {
     const delayMs = policy.delayMs(link.from.storeId, link.to.storeId, channel, bytes.length);
     const atMs = Math.max(nowMs() + delayMs, link.arrivesMs[channel]);
     link.arrivesMs[channel] = atMs;
-    link.buffered += bytes.length;
+    link.buffered[channel] += bytes.length;
     schedule(atMs - nowMs(), () => {
-      link.buffered -= bytes.length;
+      link.buffered[channel] -= bytes.length;
       if (this.isCut(link.from.storeId, link.to.storeId)) link.hasGap = true;
       if (link.isOver || link.hasGap) return;
       link.to.deliver(link, channel, bytes);
@@ -188,23 +199,32 @@ export class MemoryNetwork {
 export class MemoryTransport implements Transport {
   readonly identity: PeerIdentity;
   readonly address: string;
-  readonly clusterId: string;
   isDead = false;
   readonly #network: MemoryNetwork;
   readonly #options: MemoryTransportOptions;
+  readonly #rules: ArrivalRules;
+  readonly #arrivals: Arrivals<Link>;
   readonly #links = new Map<StoreId, Link>();
   readonly #dialling = new Set<StoreId>();
-  readonly #boots = new Map<StoreId, number>();
   #peers: readonly PeerAddress[] = [];
   #handlers: TransportHandlers | undefined;
+  #linkNumber = 0;
+  #isListening = false;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(network: MemoryNetwork, options: MemoryTransportOptions) {
     this.#network = network;
     this.#options = options;
     this.identity = options.identity;
     this.address = options.address;
-    this.clusterId = options.clusterId;
+    this.#rules = { protocol: { min: 1, max: 1 }, ...options };
+    this.#arrivals = new Arrivals(this.#rules, {
+      peerArrived: (peer) => this.#tell((handlers) => handlers.peerArrived(peer)),
+      peerLeft: (peer) => this.#tell((handlers) => handlers.peerLeft(peer)),
+      hangUp: (link) => network.end(link, 'reset'),
+      newerLife: (storeId, boot) => this.#newerLife(storeId, boot),
+    });
   }
 
   get storeId(): StoreId {
@@ -212,14 +232,16 @@ export class MemoryTransport implements Transport {
   }
 
   async start(handlers: TransportHandlers): Promise<void> {
-    this.#network.listen(this);
+    assert(!this.#handlers && !this.#isClosed, 'a transport starts once');
     this.#handlers = handlers;
+    this.#network.listen(this);
+    this.#isListening = true;
     this.setPeers(this.#peers);
   }
 
   setPeers(peers: readonly PeerAddress[]): void {
     this.#peers = peers;
-    if (!this.#handlers) return;
+    if (!this.#isListening || this.#isClosed) return;
     for (const [storeId, link] of this.#links)
       if (!peers.some((peer) => peer.storeId === storeId)) this.#network.end(link, 'closed here');
     for (const { storeId } of peers) this.#dial(storeId);
@@ -232,16 +254,16 @@ export class MemoryTransport implements Transport {
   send(to: StoreId, channel: Channel, bytes: Uint8Array): boolean {
     assert(
       bytes.length > 0 && bytes.length <= messageBytesMax,
-      () => `a message has 1 byte or more, got ${bytes.length}`,
+      () => `a message has 1 to ${messageBytesMax} bytes, got ${bytes.length}`,
     );
     const link = this.#links.get(to);
-    if (!link || this.isDead || link.buffered + bytes.length > linkBufferBytesMax) return false;
+    if (!link || this.isDead || link.buffered[channel] + bytes.length > linkBufferBytesMax) return false;
     this.#network.carry(link, channel, Buffer.from(bytes));
     return true;
   }
 
   bufferedBytes(to: StoreId): number {
-    return this.#links.get(to)?.buffered ?? 0;
+    return this.#links.get(to)?.buffered.data ?? 0;
   }
 
   reset(to: StoreId): void {
@@ -249,10 +271,18 @@ export class MemoryTransport implements Transport {
     if (link) this.#network.end(link, 'closed here');
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#network.leave(this);
+    if (!this.#handlers || this.isDead) return;
+    // What is still to be told was deferred before this.
+    await new Promise<void>((told) => this.#options.defer(told));
+    this.#handlers = undefined;
   }
 
   #dial(storeId: StoreId): void {
@@ -283,23 +313,46 @@ export class MemoryTransport implements Transport {
     );
   }
 
-  /** @internal */
-  whyRefused({ storeId, boot }: PeerIdentity): HelloRefusal | undefined {
-    if (this.isDead || this.#isClosed || boot < (this.#boots.get(storeId) ?? 0)) return 'outdated';
-    return this.#options.mayTalk?.({ storeId });
+  /** @internal What it says of itself on a new link. Both channels say the same, but for which they are. */
+  hello(wants: StoreId): Hello {
+    this.#linkNumber += 1;
+    const { clusterId, identity, protocol } = this.#rules;
+    return {
+      type: 'hello',
+      clusterId,
+      ...identity,
+      protocol,
+      channel: 'data',
+      link: this.#linkNumber,
+      wants,
+      nonce: '',
+    };
   }
 
   /** @internal */
-  arrived(_link: Link, peer: PeerIdentity): void {
-    this.#boots.set(peer.storeId, peer.boot);
-    this.#tell((handlers) => handlers.peerArrived(peer));
-    const stale = this.#links.get(peer.storeId);
-    if (stale && stale.to.identity.boot < peer.boot) this.#network.end(stale, 'reset');
+  whyRefused(hello: Hello): HelloRefusal | undefined {
+    return this.isDead || this.#isClosed ? 'outdated' : this.#arrivals.whyRefused(hello);
+  }
+
+  /** @internal Of who answered a dial. @returns false if a newer life of its store is known */
+  sawLife({ storeId, boot }: PeerIdentity): boolean {
+    return this.#arrivals.sawLife(storeId, boot);
   }
 
   /** @internal */
-  arrivalEnded(link: Link): void {
-    this.#tell((handlers) => handlers.peerLeft(link.from.identity));
+  admit(hello: Hello, link: Link): void {
+    link.arrival = this.#arrivals.admit(hello, link);
+    this.#arrivals.admit({ ...hello, channel: 'control' }, link);
+  }
+
+  /** @internal */
+  arrivalEnded({ arrival }: Link): void {
+    if (arrival) this.#arrivals.end(arrival);
+  }
+
+  #newerLife(storeId: StoreId, boot: number): void {
+    const link = this.#links.get(storeId);
+    if (link && link.to.identity.boot < boot) this.#network.end(link, 'reset');
   }
 
   /** @internal */

@@ -14,6 +14,10 @@
  *   A peer that takes nothing for `stallMs` has its link cut.
  * - **Never during a call.** Handlers run in turns of their own, never inside `send` or `setPeers`.
  * - **Batched.** What is sent within one turn of the event loop leaves as one frame per link.
+ * - **Closed for good.** `close` ends every link: here it is told as `closed here`, to peers as `closed by peer`. All of
+ *   it has been told when `close` resolves, and nothing is told after that. A transport starts once.
+ *
+ * `test/transport/transport-suite.ts` says the same as tests, which every transport passes.
  *
  * A message is 1 byte to `messageBytesMax`. The receiver owns the bytes it is handed, and may keep them.
  */
@@ -73,7 +77,10 @@ export interface TransportHandlers {
   /** No further message of this life of the peer will be delivered over what broke. It may arrive again. */
   peerLeft(peer: PeerIdentity): void;
   message(from: PeerIdentity, channel: Channel, bytes: Buffer): void;
-  /** A dial failed: its process is not there (`refused`), nothing answers (`unreachable`), or it says no. */
+  /**
+   * A dial failed: its process is not there (`refused`), nothing answers (`unreachable`), or it says no. Told of every
+   * dial, also when the answer is the same: what it means may depend on what has happened here since.
+   */
   dialFailed(peer: PeerAddress, why: 'refused' | 'unreachable' | HelloRefusal): void;
 }
 
@@ -89,16 +96,22 @@ export interface Transport {
   setPeers(peers: readonly PeerAddress[]): void;
   /** Whether there is a link to the peer now. */
   isUp(to: StoreId): boolean;
-  /** @returns false if there is no link, or too much waits on it: then nothing was sent */
+  /**
+   * The bytes are copied: the sender may use its buffer again.
+   *
+   * @returns false if there is no link, or too much waits on it: then nothing was sent
+   * @throws AssertionFailure for an empty message, or one beyond `messageBytesMax`
+   */
   send(to: StoreId, channel: Channel, bytes: Uint8Array): boolean;
   /** Bytes sent to the peer on the data channel that the operating system has not taken yet. */
   bufferedBytes(to: StoreId): number;
   /** Cuts the links to a peer and makes new ones. */
   reset(to: StoreId): void;
+  /** Idempotent. Resolves also where `start` failed or was never called. */
   close(): Promise<void>;
 }
 
-/** Bytes that may wait on one link. */
+/** Bytes that may wait on one link, so on one channel. */
 export const linkBufferBytesMax = 64 * 1024 * 1024;
 /** Length of one message at most. */
 export const messageBytesMax = 48 * 1024 * 1024;

@@ -6,7 +6,7 @@ import type { Random } from '../core/random.ts';
 import { Backoff, redialMinMs } from './backoff.ts';
 import type { Hello, HelloIdentity, ProtocolRange, Welcome } from './hello.ts';
 import { newNonce } from './proof.ts';
-import type { Channel, HelloRefusal, LinkLoss, PeerAddress, PeerIdentity } from './transport.ts';
+import type { Channel, LinkLoss, PeerAddress, PeerIdentity } from './transport.ts';
 import type { TransportLimits } from './transport-limits.ts';
 import type { TransportTls } from './transport-tls.ts';
 import { type DialFailure, WebSocketChannel } from './websocket-channel.ts';
@@ -45,8 +45,8 @@ export class WebSocketLink {
   #attempt: Attempt | undefined;
   #isUp = false;
   #redial: NodeJS.Timeout | undefined;
-  /** The last refusal told: the same one is not told again. */
-  #toldRefusal: DialFailure | undefined;
+  /** The peer answered the last dial, and said no. */
+  #isRefused = false;
 
   constructor(target: PeerAddress, context: LinkContext) {
     this.#target = target;
@@ -78,7 +78,7 @@ export class WebSocketLink {
 
   /** The peer was heard of: it is worth dialling now, unless it says no. */
   peerIsThere(): void {
-    if (this.#redial && this.#toldRefusal === undefined) this.#dialSoon(0);
+    if (this.#redial && !this.#isRefused) this.#dialSoon(0);
   }
 
   /** The peer has begun a newer life: a link to the older one leads nowhere. */
@@ -172,17 +172,15 @@ export class WebSocketLink {
     if (attempt.welcomed < 2) return;
     this.#isUp = true;
     this.#backoff.reset();
-    this.#toldRefusal = undefined;
+    this.#isRefused = false;
     this.#context.linkUp(attempt.peer);
   }
 
   #failed(attempt: Attempt, why: DialFailure): void {
     if (attempt !== this.#attempt) return;
     this.#abandon();
-    const isRefusal = isRefusalOf(why);
-    this.#dialSoon(this.#backoff.nextDelayMs(isRefusal));
-    if (isRefusal && why === this.#toldRefusal) return;
-    this.#toldRefusal = isRefusal ? why : undefined;
+    this.#isRefused = why !== 'refused' && why !== 'unreachable';
+    this.#dialSoon(this.#backoff.nextDelayMs(this.#isRefused));
     this.#context.dialFailed(this.#target, why);
   }
 
@@ -205,8 +203,4 @@ export class WebSocketLink {
     void attempt?.data.destroy();
     void attempt?.control.destroy();
   }
-}
-
-function isRefusalOf(why: DialFailure): why is HelloRefusal {
-  return why !== 'refused' && why !== 'unreachable';
 }

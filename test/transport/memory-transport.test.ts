@@ -1,3 +1,4 @@
+/** What only a network in memory does. What every transport does is in `transport-suite.ts`. */
 import { expect, test } from 'vitest';
 import type { NodeName, StoreId } from '../../src/core/ids.ts';
 import { VirtualClock } from '../../src/testing/index.ts';
@@ -33,13 +34,6 @@ async function pair() {
   return { clock, network, a, b, told, send };
 }
 
-test('what is sent over one link arrives in the order sent', async () => {
-  const { clock, told, send } = await pair();
-  for (const text of ['1', '2', '3']) expect(send(text)).toBe(true);
-  clock.advance(delayMs);
-  expect(told).toEqual(['1', '2', '3']);
-});
-
 test('a short cut loses a tail, never something in the middle', async () => {
   const { clock, network, a, b, told, send } = await pair();
   send('1');
@@ -57,12 +51,4 @@ test('a short cut loses a tail, never something in the middle', async () => {
   expect(send('4')).toBe(true);
   clock.advance(delayMs);
   expect(told.at(-1)).toBe('4');
-});
-
-test('what was on its way when a link broke does not arrive', async () => {
-  const { clock, network, a, b, told, send } = await pair();
-  send('1');
-  network.break(a.storeId, b.storeId);
-  clock.advance(detectMs);
-  expect(told).toEqual(['link of a reset']);
 });

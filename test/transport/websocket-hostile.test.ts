@@ -272,18 +272,6 @@ describe('a link', () => {
     await vi.waitFor(() => expect(b.transport.bufferedBytes('a' as StoreId)).toBe(0));
   });
 
-  test('takes no more than its limit, and goes on when there is room', async () => {
-    const a = await start('a');
-    const b = await start('b', { limits: { linkBufferBytesMax: 1_000_000 } });
-    b.dials('a', a.address);
-    await b.heard.until(() => b.heard.news.includes('up a'));
-    let sent = 0;
-    while (b.transport.send('a' as StoreId, 'data', Buffer.alloc(10_000))) sent += 1;
-    expect(sent).toBe(99);
-    await a.heard.until(() => a.heard.bytes.length === sent);
-    await vi.waitFor(() => expect(b.transport.send('a' as StoreId, 'data', Buffer.alloc(10_000))).toBe(true));
-  });
-
   test('that has just begun to send is not taken for stalled', async () => {
     const a = await start('a');
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
