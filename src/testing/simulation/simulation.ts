@@ -2,6 +2,7 @@
  * One run: a world from its seed, a cluster in it, clients, faults, a quiet end, and the checks. Everything that was
  * promised has to hold through it, whatever the seed made of it.
  */
+import { failureDetectorDefaults } from '../../cluster/membership/failure-detector.ts';
 import type { Counters } from './counters.ts';
 import { whileWatched } from './drain.ts';
 import { FaultDriver } from './fault-driver.ts';
@@ -55,8 +56,11 @@ export interface SimulationOutcome {
 
 /** A new cluster has formed within this. */
 export const formsWithinMs = 60_000;
-/** After everything healed, every shard serves again within this (I12). */
-export const servesWithinMs = 60_000;
+/**
+ * After everything healed, every shard serves again within this (I12), and every node is taken for a member that is up: one
+ * that fell again and again just before is not believed for `failureDetectorDefaults.trustMaxMs`, so long, and not longer.
+ */
+export const servesWithinMs = 60_000 + failureDetectorDefaults.trustMaxMs;
 /** After that, what actors told each other has arrived within this. */
 const tellsArriveWithinMs = 60_000;
 const lookEveryMs = 100;
