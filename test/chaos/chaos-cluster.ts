@@ -46,6 +46,12 @@ export interface ChaosClusterOptions {
   readonly storage?: NodeStorage;
 }
 
+/** A node that died while it was supervised. */
+export interface Death {
+  readonly name: string;
+  readonly lastWords: string;
+}
+
 export class ChaosCluster {
   readonly #options: ChaosClusterOptions;
   readonly #places = new Map<string, Place>();
@@ -154,27 +160,30 @@ export class ChaosCluster {
     await this.#places.get(name)!.exited;
   }
 
-  /** Starts nodes again that died, until told to stop; as whoever runs a service does. @returns stops, and tells who died */
-  supervise(): () => Promise<readonly string[]> {
-    const died: string[] = [];
+  /**
+   * Starts nodes again that died, until told to stop; as whoever runs a service does.
+   * @returns stops, and tells who died, and what they had said
+   */
+  supervise(names = this.running, startAgain = (name: string) => this.start(name)): () => Promise<readonly Death[]> {
+    const deaths: Death[] = [];
     let isOver = false;
     let end = (): void => {};
     const over = new Promise<void>((resolve) => {
       end = resolve;
     });
-    const watched = this.running.map(async (name) => {
+    const watched = names.map(async (name) => {
       while (!isOver) {
         await Promise.race([this.#places.get(name)!.exited, over]);
         if (this.#places.get(name)!.child !== undefined) continue;
-        died.push(name);
-        await this.start(name);
+        deaths.push({ name, lastWords: this.diagnostics(name) });
+        await startAgain(name);
       }
     });
     return async () => {
       isOver = true;
       end();
       await Promise.all(watched);
-      return died;
+      return deaths;
     };
   }
 

@@ -80,7 +80,7 @@ export const chaosFaults: readonly ChaosFault[] = [
         () => 'no answer',
       );
       await cluster.untilWhole(1);
-      const died = await stop();
+      const died = (await stop()).map(({ name }) => name);
       if (answer !== 'OUTCOME_UNKNOWN' && answer !== 'no answer') throw new Error(`the greedy command: ${answer}`);
       if (died.length === 0 || died.length > 2) throw new Error(`${died.length} nodes died of one command: ${died}`);
     },

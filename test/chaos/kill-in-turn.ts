@@ -1,10 +1,49 @@
-/** One node after the other is killed with -9 and started again, never two at once. */
+/** Runs during which one node after the other is killed with -9 and started again, never two at once. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pause } from './chaos-clients.ts';
-import type { ChaosCluster } from './chaos-cluster.ts';
+import { ChaosCluster } from './chaos-cluster.ts';
+import { killAndRestart } from './chaos-fault.ts';
 
 /** A dead node is started again after this. */
-const downMs = 1_000;
+export const downMs = 1_000;
 const votersWithinMs = 60_000;
+
+export interface RunSetup {
+  /** Of its directory. */
+  readonly name: string;
+  readonly nodes: number;
+  readonly actors: string;
+  readonly firstPort: number;
+}
+
+/**
+ * Runs on a new cluster that is whole and can lose a node. What breaks off, and what was given up, is a violation, too.
+ * Without any, the data is removed. @returns the violations, and where the data is
+ */
+export async function runOnCluster(
+  { name, nodes, actors, firstPort }: RunSetup,
+  run: (cluster: ChaosCluster, copies: number) => Promise<readonly string[]>,
+): Promise<{ readonly violations: readonly string[]; readonly directory: string }> {
+  const directory = mkdtempSync(join(tmpdir(), `greenroom-${name}-`));
+  const cluster = new ChaosCluster({ directory, nodes, actors, firstPort, canCut: false });
+  const copies = Math.min(3, nodes);
+  const violations: string[] = [];
+  try {
+    await cluster.startAll();
+    await untilVoters(cluster, copies);
+    await cluster.untilWhole(copies);
+    violations.push(...(await run(cluster, copies)), ...(await deadLetters(cluster)));
+  } catch (error) {
+    violations.push(`the run broke off: ${(error as Error).stack}`);
+    for (const each of cluster.names) console.error(`--- ${each}\n${cluster.diagnostics(each)}`);
+  } finally {
+    await cluster.close();
+  }
+  if (violations.length === 0) rmSync(directory, { recursive: true, force: true });
+  return { violations, directory };
+}
 
 export interface KillPlan {
   readonly cluster: ChaosCluster;
@@ -12,16 +51,24 @@ export interface KillPlan {
   readonly everyMs: number;
   /** Of each shard, before the next may be killed. */
   readonly copies: number;
-  readonly until: AbortSignal;
   /** Told after each. */
   readonly killed: (name: string) => void;
+}
+
+/** Does the work while nodes are killed. Should the killing break off, the work does. */
+export async function whileKilled(plan: KillPlan, work: () => Promise<void>): Promise<void> {
+  const working = new AbortController();
+  const killing = killInTurn(plan, working.signal);
+  await Promise.race([work(), killing.then(() => new Promise<never>(() => {}))]);
+  working.abort();
+  await killing;
 }
 
 /**
  * Kills one node at each beat and starts it again. If by the next beat not every shard has all its copies again, the next
  * one's turn waits for that.
  */
-export async function killInTurn({ cluster, everyMs, copies, until, killed }: KillPlan): Promise<void> {
+async function killInTurn({ cluster, everyMs, copies, killed }: KillPlan, until: AbortSignal): Promise<void> {
   let beatMs = performance.now();
   for (let turn = 0; ; turn++) {
     beatMs = Math.max(beatMs + everyMs, performance.now());
@@ -29,9 +76,7 @@ export async function killInTurn({ cluster, everyMs, copies, until, killed }: Ki
     if (until.aborted) return;
     const name = cluster.names[turn % cluster.names.length]!;
     beatMs = performance.now();
-    await cluster.kill(name);
-    await pause(downMs);
-    await cluster.start(name);
+    await killAndRestart(cluster, [name], downMs);
     await cluster.untilWhole(copies);
     killed(name);
   }
@@ -48,7 +93,7 @@ export async function untilVoters(cluster: ChaosCluster, count: number): Promise
 }
 
 /** What was given up: no tell and no tick of these runs may be. */
-export async function deadLetters(cluster: ChaosCluster): Promise<string[]> {
+async function deadLetters(cluster: ChaosCluster): Promise<string[]> {
   const found: string[] = [];
   for (const name of cluster.running) {
     const response = await fetch(`${cluster.url(name)}/v1/dead-letters`, { signal: AbortSignal.timeout(30_000) });
@@ -56,4 +101,19 @@ export async function deadLetters(cluster: ChaosCluster): Promise<string[]> {
     for (const letter of letters) found.push(`a dead letter on ${name}: ${JSON.stringify(letter)}`);
   }
   return found;
+}
+
+/** What a run prints in the end. @returns its exit code */
+export function reportRun(
+  { violations, directory }: { readonly violations: readonly string[]; readonly directory: string },
+  figures: object,
+  { json, fine }: { readonly json: boolean; readonly fine: string },
+): number {
+  if (json) console.log(JSON.stringify({ ...figures, violations }, undefined, 2));
+  else {
+    console.log(JSON.stringify(figures));
+    for (const violation of violations.slice(0, 30)) console.log(`VIOLATION ${violation}`);
+    console.log(violations.length === 0 ? fine : `data in ${directory}`);
+  }
+  return violations.length === 0 ? 0 : 1;
 }

@@ -3,9 +3,6 @@
  * example on real processes. While customers place, pay and cancel orders, one node after the other is killed with
  * -9 and started again, never two at once; then every order must come to an end, and the books must balance.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
@@ -16,8 +13,7 @@ import type { Payment } from '../../examples/payment.ts';
 import type { Stock } from '../../examples/stock.ts';
 import { durationMs } from '../../src/core/duration.ts';
 import { pause } from './chaos-clients.ts';
-import { ChaosCluster } from './chaos-cluster.ts';
-import { deadLetters, killInTurn, untilVoters } from './kill-in-turn.ts';
+import { runOnCluster, whileKilled } from './kill-in-turn.ts';
 import { auditOrders, isFinal, type OrderView } from './order-audit.ts';
 import { OrderCustomers } from './order-customers.ts';
 import { inLanes } from './patience.ts';
@@ -34,7 +30,6 @@ const { values } = parseArgs({
   },
 });
 const nodes = Number(values.nodes);
-const copies = Math.min(3, nodes);
 const killEveryMs = durationMs(values['kill-every'] as `${number}s`) ?? 5_000;
 /** From the end of the kills until the last order must be final. */
 const restWithinMs = 180_000;
@@ -51,50 +46,33 @@ const plan = {
 /** Somewhat less than is wanted, so that some orders find a stock empty. */
 const receivedEach = Math.ceil((plan.orders * 2 * 2 * 0.68) / skus.length);
 
-const directory = mkdtempSync(join(tmpdir(), 'greenroom-orders-'));
-const cluster = new ChaosCluster({
-  directory,
-  nodes,
-  actors: fileURLToPath(new URL('../../examples/actors.ts', import.meta.url)),
-  firstPort: 17_700,
-  canCut: false,
-});
 const startMs = performance.now();
 const outcomes: Record<string, number> = {};
-let violations: string[] = [];
 let kills = 0;
 let restMs = 0;
 let customers: OrderCustomers | undefined;
-try {
-  await cluster.startAll();
-  await untilVoters(cluster, copies);
-  await cluster.untilWhole(copies);
+const setup = {
+  name: 'orders',
+  nodes,
+  actors: fileURLToPath(new URL('../../examples/actors.ts', import.meta.url)),
+  firstPort: 17_700,
+};
+const { violations, directory } = await runOnCluster(setup, async (cluster, copies) => {
   const client = connect(cluster.names.map((name) => cluster.url(name)));
   for (const sku of skus) await client.actor<Stock>('Stock', sku, { key: `receive-${sku}` }).receive(receivedEach);
-  customers = new OrderCustomers(plan, (id, key) => client.actor<Order>('Order', id, key === undefined ? {} : { key }));
-  const shopping = new AbortController();
-  const killing = killInTurn({
-    cluster,
-    copies,
-    everyMs: killEveryMs,
-    until: shopping.signal,
-    killed: (name) => {
-      kills += 1;
-      console.error(`${name} killed and back; ${customers?.finished} of ${plan.orders} orders are done`);
-    },
-  });
-  // Should the killing break off, the run does.
-  await Promise.race([customers.run(), killing.then(() => new Promise<never>(() => {}))]);
-  shopping.abort();
-  await killing;
-  violations = [...customers.late, ...(await audit(client, customers.ids)), ...(await deadLetters(cluster))];
+  const shopping = new OrderCustomers(plan, (id, key) =>
+    client.actor<Order>('Order', id, key === undefined ? {} : { key }),
+  );
+  customers = shopping;
+  const killed = (name: string) => {
+    kills += 1;
+    console.error(`${name} killed and back; ${shopping.finished} of ${plan.orders} orders are done`);
+  };
+  await whileKilled({ cluster, copies, everyMs: killEveryMs, killed }, () => shopping.run());
+  const found = [...shopping.late, ...(await audit(client, shopping.ids))];
   client.close();
-} catch (error) {
-  violations.push(`the run broke off: ${(error as Error).stack}`);
-  for (const name of cluster.names) console.error(`--- ${name}\n${cluster.diagnostics(name)}`);
-} finally {
-  await cluster.close();
-}
+  return found;
+});
 report();
 process.exit();
 
@@ -144,6 +122,5 @@ function report(): void {
     const found = `${violations.length} violations; data in ${directory}`;
     console.log(violations.length === 0 ? 'no promise was broken' : found);
   }
-  if (violations.length === 0) rmSync(directory, { recursive: true, force: true });
-  else process.exitCode = 1;
+  if (violations.length > 0) process.exitCode = 1;
 }

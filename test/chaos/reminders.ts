@@ -4,15 +4,13 @@
  * with -9 and started again; then tickers tick every second while one node after the other is killed. Each must have
  * fired once, none too soon, and none may be left out.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { connect } from 'greenroom/client';
 import { pause } from './chaos-clients.ts';
-import { ChaosCluster } from './chaos-cluster.ts';
-import { deadLetters, killInTurn, untilVoters } from './kill-in-turn.ts';
+import type { ChaosCluster } from './chaos-cluster.ts';
+import { killAndRestart } from './chaos-fault.ts';
+import { downMs, reportRun, runOnCluster, whileKilled } from './kill-in-turn.ts';
 import { answered, inLanes } from './patience.ts';
 import type { Sleeper, Ticker } from './waiting-actors.ts';
 import { auditStrikes, auditTicks } from './waiting-audit.ts';
@@ -30,7 +28,6 @@ const { values } = parseArgs({
 });
 const nodes = Number(values.nodes);
 const kills = !values['no-kill'];
-const copies = Math.min(3, nodes);
 const lanes = 256;
 const tickEveryMs = 1_000;
 const killEveryMs = 5_000;
@@ -40,20 +37,15 @@ const fireWithinMs = 60_000;
 const patience = { giveUpAfterMs: 120_000, againMs: 100, errors: {} as Record<string, number> };
 const ids = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
 
-const directory = mkdtempSync(join(tmpdir(), 'greenroom-reminders-'));
-const cluster = new ChaosCluster({
-  directory,
+const figures: Record<string, unknown> = { nodes, kills };
+const setup = {
+  name: 'reminders',
   nodes,
   actors: fileURLToPath(new URL('waiting-actors.ts', import.meta.url)),
   firstPort: 18_000,
-  canCut: false,
-});
-const violations: string[] = [];
-const figures: Record<string, unknown> = { nodes, kills };
-try {
-  await cluster.startAll();
-  await untilVoters(cluster, copies);
-  await cluster.untilWhole(copies);
+};
+const outcome = await runOnCluster(setup, async (cluster, copies) => {
+  const violations: string[] = [];
   const client = connect(cluster.names.map((name) => cluster.url(name)));
   const sleeper = (id: string, key?: string) => client.actor<Sleeper>('Sleeper', id, key === undefined ? {} : { key });
   const ticker = (id: string, key?: string) => client.actor<Ticker>('Ticker', id, key === undefined ? {} : { key });
@@ -66,12 +58,7 @@ try {
   });
   if (Date.now() >= dueAtMs) throw new Error('registering took longer than until the reminders were due');
   await pause(dueAtMs + killAfterMs - Date.now());
-  if (kills) {
-    const name = await busiest();
-    await cluster.kill(name);
-    await pause(1_000);
-    await cluster.start(name);
-  }
+  if (kills) await killAndRestart(cluster, [await busiest(cluster)], downMs);
   const struckAtMs: number[] = [];
   await inLanes(sleepers, lanes, async (id) => {
     const struck = await untilSo(
@@ -86,59 +73,42 @@ try {
 
   const tickers = ids('ticker', Number(values.tickers));
   const ticks = Number(values.ticks);
-  const ticking = new AbortController();
   let died = 0;
-  const killing = killInTurn({
-    cluster,
-    copies,
-    everyMs: kills ? killEveryMs : Number.POSITIVE_INFINITY,
-    until: ticking.signal,
-    killed: (name) => {
-      died += 1;
-      console.error(`${name} killed and back`);
-    },
-  });
-  await inLanes(tickers, lanes, async (id) => {
-    await answered(id, patience, () => ticker(id, `begin-${id}`).begin(ticks));
-  });
-  await pause(ticks * tickEveryMs);
+  const killed = (name: string) => {
+    died += 1;
+    console.error(`${name} killed and back`);
+  };
   let latestMs = 0;
-  await inLanes(tickers, lanes, async (id) => {
-    const ticked = await untilSo(
-      () => answered(id, patience, () => ticker(id).ticked()),
-      ({ left }) => left <= 0,
-    );
-    violations.push(...auditTicks(id, tickEveryMs, ticked));
-    const { firstMs, tickedAtMs } = ticked;
-    tickedAtMs.forEach((atMs, index) => {
-      latestMs = Math.max(latestMs, atMs - firstMs - index * tickEveryMs);
+  const everyMs = kills ? killEveryMs : Number.POSITIVE_INFINITY;
+  await whileKilled({ cluster, copies, everyMs, killed }, async () => {
+    await inLanes(tickers, lanes, async (id) => {
+      await answered(id, patience, () => ticker(id, `begin-${id}`).begin(ticks));
+    });
+    await pause(ticks * tickEveryMs);
+    await inLanes(tickers, lanes, async (id) => {
+      const ticked = await untilSo(
+        () => answered(id, patience, () => ticker(id).ticked()),
+        ({ left }) => left <= 0,
+      );
+      violations.push(...auditTicks(id, tickEveryMs, ticked));
+      const { firstMs, tickedAtMs } = ticked;
+      tickedAtMs.forEach((atMs, index) => {
+        latestMs = Math.max(latestMs, atMs - firstMs - index * tickEveryMs);
+      });
     });
   });
-  ticking.abort();
-  await killing;
   // Only now: one that fires twice may do so later.
   await inLanes(sleepers, lanes, async (id) => {
     violations.push(...auditStrikes(id, dueAtMs, await answered(id, patience, () => sleeper(id).struck())));
   });
   figures.tickers = { count: tickers.length, ticks, kills: died, latestMs };
-  violations.push(...(await deadLetters(cluster)));
   client.close();
-} catch (error) {
-  violations.push(`the run broke off: ${(error as Error).stack}`);
-  for (const name of cluster.names) console.error(`--- ${name}\n${cluster.diagnostics(name)}`);
-} finally {
-  await cluster.close();
-}
-if (values.json) console.log(JSON.stringify({ ...figures, errors: patience.errors, violations }, undefined, 2));
-else {
-  console.log(JSON.stringify({ ...figures, errors: patience.errors }));
-  for (const violation of violations.slice(0, 30)) console.log(`VIOLATION ${violation}`);
-  console.log(violations.length === 0 ? 'every reminder fired once' : `data in ${directory}`);
-}
-if (violations.length === 0) rmSync(directory, { recursive: true, force: true });
-process.exit(violations.length === 0 ? 0 : 1);
+  return violations;
+});
+const summary = { ...figures, errors: patience.errors };
+process.exit(reportRun(outcome, summary, { json: values.json, fine: 'every reminder fired once' }));
 
-async function busiest(): Promise<string> {
+async function busiest(cluster: ChaosCluster): Promise<string> {
   const owned = new Map<string, number>();
   for (const { owner } of await cluster.shards(cluster.names[0]!)) owned.set(owner, (owned.get(owner) ?? 0) + 1);
   return [...owned].sort(([, a], [, b]) => b - a)[0]![0];

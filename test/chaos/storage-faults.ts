@@ -20,55 +20,37 @@ const slowBeforeCutForMs = 1_000;
 /** What a node says when its disk is full. */
 const saysFull = /ENOSPC|no space left|disk is full/i;
 
-/** Starts a node again whenever it ended, as whoever runs a service does. */
-class Supervision {
-  /** What it had said, each time. */
-  readonly lastWords: string[] = [];
-  readonly #cluster: ChaosCluster;
-  readonly #name: string;
-  readonly #watched: Promise<void>;
-  #isOver = false;
-
-  constructor(cluster: ChaosCluster, name: string) {
-    this.#cluster = cluster;
-    this.#name = name;
-    this.#watched = this.#watch();
+/** Until it serves, and goes on doing so. */
+async function untilReady(cluster: ChaosCluster, name: string): Promise<void> {
+  const endMs = performance.now() + readyWithinMs;
+  for (let inSuccession = 0; inSuccession < 10; ) {
+    inSuccession = (await isReady(cluster, name)) ? inSuccession + 1 : 0;
+    if (performance.now() > endMs) throw new Error(`${name} was not ready within ${readyWithinMs} ms`);
+    await pause(100);
   }
+}
 
-  async #watch(): Promise<void> {
-    while (!this.#isOver) {
-      await pause(lookEveryMs);
-      if (this.#cluster.running.includes(this.#name)) continue;
-      this.lastWords.push(this.#cluster.diagnostics(this.#name));
-      await pause(startAgainAfterMs);
-      // Why it could not is among its last words.
-      await this.#cluster.start(this.#name).catch(() => {});
-    }
-  }
+async function isReady(cluster: ChaosCluster, name: string): Promise<boolean> {
+  if (!cluster.running.includes(name)) return false;
+  const signal = AbortSignal.timeout(5_000);
+  return fetch(`${cluster.url(name)}/readyz`, { signal }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
 
-  /** Until it serves, and goes on doing so. */
-  async untilReady(): Promise<void> {
-    const endMs = performance.now() + readyWithinMs;
-    for (let inSuccession = 0; inSuccession < 10; ) {
-      inSuccession = (await this.#isReady()) ? inSuccession + 1 : 0;
-      if (performance.now() > endMs) throw new Error(`${this.#name} was not ready within ${readyWithinMs} ms`);
-      await pause(100);
-    }
-  }
-
-  async #isReady(): Promise<boolean> {
-    if (!this.#cluster.running.includes(this.#name)) return false;
-    const signal = AbortSignal.timeout(5_000);
-    return fetch(`${this.#cluster.url(this.#name)}/readyz`, { signal }).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#watched;
-  }
+/** Fills the disk of a node for a while. @returns the node, and what it said each time that it ended */
+async function fillSomeDisk(cluster: ChaosCluster, leaveBytes: number, forMs: number) {
+  const name = pick(cluster.running);
+  const stop = cluster.supervise([name], async () => {
+    await pause(startAgainAfterMs);
+    // Why it could not is among its last words.
+    await cluster.start(name).catch(() => {});
+  });
+  await whileFilled(cluster, name, leaveBytes, forMs);
+  await untilReady(cluster, name);
+  const deaths = await stop();
+  return { name, lastWords: deaths.map((death) => death.lastWords) };
 }
 
 async function whileFilled(cluster: ChaosCluster, name: string, leaveBytes: number, forMs: number): Promise<void> {
@@ -103,12 +85,7 @@ export const storageFaults: readonly ChaosFault[] = [
     what: 'not a byte is free on the disk of a node for six seconds; when it ends, it is started again',
     needs: 'own disks',
     async run(cluster) {
-      const name = pick(cluster.running);
-      const supervision = new Supervision(cluster, name);
-      await whileFilled(cluster, name, 0, fullForMs);
-      await supervision.untilReady();
-      await supervision.stop();
-      const { lastWords } = supervision;
+      const { name, lastWords } = await fillSomeDisk(cluster, 0, fullForMs);
       console.error(`${name} ended ${lastWords.length} times on a full disk`);
       if (lastWords.length === 0) throw new Error(`${name} did not end, though nothing could be written`);
       const unclear = lastWords.find((words) => !saysFull.test(words));
@@ -120,12 +97,8 @@ export const storageFaults: readonly ChaosFault[] = [
     what: 'less than the reserve is free on the disk of a node for eight seconds',
     needs: 'own disks',
     async run(cluster) {
-      const name = pick(cluster.running);
-      const supervision = new Supervision(cluster, name);
-      await whileFilled(cluster, name, lowBytes, lowForMs);
-      await supervision.untilReady();
-      await supervision.stop();
-      if (supervision.lastWords.length > 0) throw new Error(`${name} ended: ${supervision.lastWords[0]}`);
+      const { name, lastWords } = await fillSomeDisk(cluster, lowBytes, lowForMs);
+      if (lastWords.length > 0) throw new Error(`${name} ended: ${lastWords[0]}`);
       if (!cluster.diagnostics(name).includes('low disk')) throw new Error(`${name} did not say that its disk is low`);
     },
   },

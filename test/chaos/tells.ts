@@ -3,16 +3,13 @@
  * real processes tell each other durably, while one node after the other is killed with -9 and started again. Then
  * every receiver must have received every tell once, those of one sender in order.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { connect } from 'greenroom/client';
+import { connect, type RemoteClient } from 'greenroom/client';
 import { durationMs } from '../../src/core/duration.ts';
 import { pause } from './chaos-clients.ts';
-import { ChaosCluster } from './chaos-cluster.ts';
-import { deadLetters, killInTurn, untilVoters } from './kill-in-turn.ts';
+import type { ChaosCluster } from './chaos-cluster.ts';
+import { reportRun, runOnCluster, whileKilled } from './kill-in-turn.ts';
 import { answered, inLanes } from './patience.ts';
 import type { Receiver, Sender } from './waiting-actors.ts';
 import { auditTells, type ReceivedTell } from './waiting-audit.ts';
@@ -29,7 +26,6 @@ const { values } = parseArgs({
   },
 });
 const nodes = Number(values.nodes);
-const copies = Math.min(3, nodes);
 /** Receivers of one command of a sender, and tells to each. */
 const spread = 5;
 const each = 4;
@@ -40,99 +36,75 @@ const commands = Array.from({ length: Math.ceil(Number(values.tells) / (spread *
 const tells = commands.length * spread * each;
 const patience = { giveUpAfterMs: 120_000, againMs: 100, errors: {} as Record<string, number> };
 
-const directory = mkdtempSync(join(tmpdir(), 'greenroom-tells-'));
-const cluster = new ChaosCluster({
-  directory,
+const figures = { tells, nodes, kills: 0, tellSeconds: 0, arriveSeconds: 0 };
+const setup = {
+  name: 'tells',
   nodes,
   actors: fileURLToPath(new URL('waiting-actors.ts', import.meta.url)),
   firstPort: 17_900,
-  canCut: false,
-});
-const figures = { tells, nodes, kills: 0, tellSeconds: 0, arriveSeconds: 0 };
-let violations: string[] = [];
-try {
-  await cluster.startAll();
-  await untilVoters(cluster, copies);
-  await cluster.untilWhole(copies);
+};
+const outcome = await runOnCluster(setup, async (cluster, copies) => {
   const client = connect(cluster.names.map((name) => cluster.url(name)));
-  const telling = new AbortController();
-  const startMs = performance.now();
+  const everyMs = durationMs(values['kill-every'] as `${number}s`) ?? 5_000;
   let done = 0;
-  const killing = killInTurn({
-    cluster,
-    copies,
-    everyMs: durationMs(values['kill-every'] as `${number}s`) ?? 5_000,
-    until: telling.signal,
-    killed: (name) => {
-      figures.kills += 1;
-      console.error(`${name} killed and back; ${done} of ${commands.length} commands are answered`);
-    },
-  });
-  const tellAll = inLanes(commands, senders.length, async (command) => {
-    const sender = senders[command % senders.length]!;
-    const to = Array.from({ length: spread }, (_, index) => receivers[(command * 7 + index) % receivers.length]!);
-    await answered(`command ${command}`, patience, () =>
-      client.actor<Sender>('Sender', sender, { key: `send-${command}` }).send({ receivers: to, each }),
-    );
-    done += 1;
-  });
-  // Should the killing break off, the run does.
-  await Promise.race([tellAll, killing.then(() => new Promise<never>(() => {}))]);
-  figures.tellSeconds = (performance.now() - startMs) / 1_000;
-  await untilArrived();
-  figures.arriveSeconds = (performance.now() - startMs) / 1_000;
-  telling.abort();
-  await killing;
-  violations = [...(await audit()), ...(await deadLetters(cluster))];
-  client.close();
-
-  /** While nodes go on being killed. */
-  async function untilArrived(): Promise<void> {
-    const endMs = performance.now() + arriveWithinMs;
-    for (;;) {
-      const counts = await Promise.all(
-        receivers.map((id) => answered(id, patience, () => client.actor<Receiver>('Receiver', id).received())),
+  const killed = (name: string) => {
+    figures.kills += 1;
+    console.error(`${name} killed and back; ${done} of ${commands.length} commands are answered`);
+  };
+  const startMs = performance.now();
+  const secondsSince = () => (performance.now() - startMs) / 1_000;
+  await whileKilled({ cluster, copies, everyMs, killed }, async () => {
+    await inLanes(commands, senders.length, async (command) => {
+      const sender = senders[command % senders.length]!;
+      const to = Array.from({ length: spread }, (_, index) => receivers[(command * 7 + index) % receivers.length]!);
+      await answered(`command ${command}`, patience, () =>
+        client.actor<Sender>('Sender', sender, { key: `send-${command}` }).send({ receivers: to, each }),
       );
-      const arrived = counts.reduce((sum, count) => sum + count, 0);
-      if (arrived >= tells || performance.now() > endMs) return;
-      console.error(`${arrived} of ${tells} tells have arrived`);
-      await pause(1_000);
-    }
-  }
+      done += 1;
+    });
+    figures.tellSeconds = secondsSince();
+    await untilArrived(client);
+    figures.arriveSeconds = secondsSince();
+  });
+  const found = await audit(client, cluster);
+  client.close();
+  return found;
+});
+const tellsPerSecond = Math.round(tells / figures.arriveSeconds);
+const summary = { ...figures, tellsPerSecond, errors: patience.errors };
+process.exit(reportRun(outcome, summary, { json: values.json, fine: 'every tell arrived once, in order' }));
 
-  async function audit(): Promise<string[]> {
-    const sentTo = new Map(receivers.map((id) => [id, new Map<string, number>()]));
-    for (const sender of senders) {
-      const sent = await answered(sender, patience, () => client.actor<Sender>('Sender', sender).sent());
-      for (const [id, count] of Object.entries(sent)) sentTo.get(id)!.set(sender, count);
-    }
-    const found: string[] = [];
-    let recorded = 0;
-    for (const [id, sent] of sentTo) {
-      for (const count of sent.values()) recorded += count;
-      found.push(...auditTells(id, await historyOf(id), sent));
-    }
-    if (recorded !== tells) found.push(`${recorded} tells were recorded by their senders, and ${tells} acknowledged`);
-    return found;
+async function untilArrived(client: RemoteClient): Promise<void> {
+  const endMs = performance.now() + arriveWithinMs;
+  for (;;) {
+    const counts = await Promise.all(
+      receivers.map((id) => answered(id, patience, () => client.actor<Receiver>('Receiver', id).received())),
+    );
+    const arrived = counts.reduce((sum, count) => sum + count, 0);
+    if (arrived >= tells || performance.now() > endMs) return;
+    console.error(`${arrived} of ${tells} tells have arrived`);
+    await pause(1_000);
   }
-} catch (error) {
-  violations.push(`the run broke off: ${(error as Error).stack}`);
-  for (const name of cluster.names) console.error(`--- ${name}\n${cluster.diagnostics(name)}`);
-} finally {
-  await cluster.close();
 }
-const summary = { ...figures, tellsPerSecond: Math.round(tells / figures.arriveSeconds), errors: patience.errors };
-if (values.json) console.log(JSON.stringify({ ...summary, violations }, undefined, 2));
-else {
-  console.log(JSON.stringify(summary));
-  for (const violation of violations.slice(0, 30)) console.log(`VIOLATION ${violation}`);
-  console.log(violations.length === 0 ? 'every tell arrived once, in order' : `data in ${directory}`);
+
+async function audit(client: RemoteClient, cluster: ChaosCluster): Promise<string[]> {
+  const sentTo = new Map(receivers.map((id) => [id, new Map<string, number>()]));
+  for (const sender of senders) {
+    const sent = await answered(sender, patience, () => client.actor<Sender>('Sender', sender).sent());
+    for (const [id, count] of Object.entries(sent)) sentTo.get(id)!.set(sender, count);
+  }
+  const found: string[] = [];
+  let recorded = 0;
+  for (const [id, sent] of sentTo) {
+    for (const count of sent.values()) recorded += count;
+    found.push(...auditTells(id, await historyOf(cluster, id), sent));
+  }
+  if (recorded !== tells) found.push(`${recorded} tells were recorded by their senders, and ${tells} acknowledged`);
+  return found;
 }
-if (violations.length === 0) rmSync(directory, { recursive: true, force: true });
-process.exit(violations.length === 0 ? 0 : 1);
 
 /** What a receiver recorded, as its log has it. */
-async function historyOf(id: string): Promise<readonly ReceivedTell[]> {
+async function historyOf(cluster: ChaosCluster, id: string): Promise<readonly ReceivedTell[]> {
   const received: ReceivedTell[] = [];
   let after = 0;
   for (;;) {

@@ -8,7 +8,7 @@
 import Table from 'cli-table3';
 import type { ProtocolMistake } from '../../src/cluster/mistakes.ts';
 import { simulate } from '../../src/testing/simulation/simulation.ts';
-import { repliesInTheNextLife, runsAfterARefusal } from '../cluster/routing/told.ts';
+import { routingStories } from '../cluster/routing/told.ts';
 import { simulate as simulateShard } from '../cluster/shards/simulation.ts';
 import { stories, tell } from '../cluster/shards/told.ts';
 import { parseSimulationArguments } from './arguments.ts';
@@ -42,10 +42,7 @@ async function inTheShardLog(mistake: string): Promise<Caught | undefined> {
   const protocolMistake = mistake as ProtocolMistake;
   if (stories[protocolMistake] && (await tell(protocolMistake, true)) !== undefined)
     return { by: 'a story of one replica', seeds: '' };
-  if (
-    runsAfterARefusal(protocolMistake).join() !== runsAfterARefusal().join() ||
-    repliesInTheNextLife(protocolMistake).join() !== repliesInTheNextLife().join()
-  )
+  if (routingStories.some((story) => story(protocolMistake).join() !== story().join()))
     return { by: 'a story of a router and an owner', seeds: '' };
   const claims = new Set<string>();
   let found = 0;

@@ -113,7 +113,7 @@ export class SimulatedCluster {
       onDefect: (error) => this.#becomeDefect(name, error),
     });
     const disk = new SimulatedDisk(this.world, { name, syncMs: this.#tuning.syncMs });
-    disk.onFailure = () => this.#exitSoon(name);
+    disk.onFailure = () => this.#diskFailed(name);
     this.#places.set(name, { machine, disk, node: undefined, isGivenUp: false, endTrouble: undefined });
   }
 
@@ -231,8 +231,7 @@ export class SimulatedCluster {
       if (life.isOver) return;
       place.node = node;
       this.world.note(name, 'is up');
-      place.endTrouble?.();
-      place.endTrouble = undefined;
+      this.#recovered(place);
     } catch (error) {
       if (life.isOver) return;
       this.counters.count(`refused to start: ${codeOf(error)}`);
@@ -258,12 +257,9 @@ export class SimulatedCluster {
   #becomeExpelled(name: string, life: Life, reason: string): void {
     this.world.note(name, `is no member any more: ${reason}`);
     this.counters.count('expelled');
-    this.world.after(between(this.#random, 0, exitMsMax), () => {
-      if (life.isOver) return;
+    this.#exitSoon(name, life, () => {
       const place = this.#place(name);
-      this.kill(name);
-      place.endTrouble?.();
-      place.endTrouble = undefined;
+      this.#recovered(place);
       if (chance(this.#random, 0.5)) {
         place.isGivenUp = true;
         return;
@@ -281,16 +277,27 @@ export class SimulatedCluster {
   }
 
   /** A process whose disk failed ends, and is started again a little later. */
-  #exitSoon(name: string): void {
+  #diskFailed(name: string): void {
     const { life } = this.#place(name).machine;
     if (!life) return;
     this.world.note(name, 'its disk failed');
     this.counters.count('disk failed');
+    this.#exitSoon(name, life, () => void this.world.after(startAgainMs, () => this.boot(name)));
+  }
+
+  /** A process that may not go on ends by itself, unless it dies before. */
+  #exitSoon(name: string, life: Life, whenGone: () => void): void {
     this.world.after(between(this.#random, 0, exitMsMax), () => {
       if (life.isOver) return;
       this.kill(name);
-      this.world.after(startAgainMs, () => this.boot(name));
+      whenGone();
     });
+  }
+
+  /** What made it be down troubles it no more. */
+  #recovered(place: Place): void {
+    place.endTrouble?.();
+    place.endTrouble = undefined;
   }
 
   #logOf(name: string): Log {

@@ -11,13 +11,18 @@ const map = settledMap(3, 1);
 export const { owner } = map.shards[shard]!.assigned;
 export const self = [...map.members.keys()].find((each) => each !== owner)!;
 
+export interface RouterScene {
+  readonly mistaken?: Mistaken;
+  readonly clock?: VirtualClock;
+  readonly boot?: number;
+  /** Takes what is to run on the router's own node. */
+  readonly receive?: (command: RoutedCommand) => void;
+}
+
 /** A router that knows the map. @param sends takes what it sends to the owner */
 export function routerTo(
   sends: (message: CommandMessage) => void,
-  mistaken: Mistaken = () => false,
-  clock = new VirtualClock(),
-  boot = 1,
-  receive: (command: RoutedCommand) => void = () => {},
+  { mistaken = () => false, clock = new VirtualClock(), boot = 1, receive = () => {} }: RouterScene = {},
 ): Router {
   let ids = 0;
   const router = new Router({

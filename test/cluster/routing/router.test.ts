@@ -75,13 +75,7 @@ describe('a second attempt that comes to nothing says nothing of the first', () 
   ] as const)('on this node, after a first that is %s', (reroute, expected) => {
     const heard: string[] = [];
     const here: RoutedCommand[] = [];
-    const own = routerTo(
-      () => {},
-      undefined,
-      undefined,
-      1,
-      (command) => here.push(command),
-    );
+    const own = routerTo(() => {}, { receive: (command) => here.push(command) });
     own.send({ ...commandOf(1, caller(heard)), reroute });
     own.becomeHere(shard, 9, 5);
     here[0]!.caller.failed(busy, facts);
