@@ -20,6 +20,7 @@ import { silentLog } from './core/log.ts';
 import { type HttpEdge, startHttp } from './http/edge.ts';
 import { credentials, type MemberStore, openMemberStore, wholeNumber } from './member-store.ts';
 import { startScrub } from './persistence/scrub.ts';
+import { adviceFor } from './transport/turned-away.ts';
 import { WebSocketTransport } from './transport/websocket-transport.ts';
 
 /** A running node, and a client of its own actors. */
@@ -149,6 +150,7 @@ function clusterTransport(
 ): WebSocketTransport {
   const { clusterId, shardCount, replicas } = journal.identity;
   const storeId = journal.identity.storeId as StoreId;
+  const { log = silentLog } = options;
   const transport: WebSocketTransport = new WebSocketTransport({
     clusterId,
     identity: { storeId, node: name, boot: journal.boot },
@@ -157,6 +159,12 @@ function clusterTransport(
     port,
     random: systemRandom,
     mayTalk: (hello) => member().mayTalk(hello),
+    turnedAway: ({ host, why, detail }, times) => {
+      const advice = adviceFor(why);
+      // The rest passes by itself, as when a node of an older life is just ending.
+      if (advice)
+        log.warn('a connection to the cluster socket was turned away', { from: host, why, detail, times, advice });
+    },
     describe: () => ({ clusterId, shardCount, replicas, node: name, storeId, addresses: [transport.address] }),
     ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
     ...credentials(options),

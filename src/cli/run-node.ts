@@ -156,6 +156,10 @@ function clusterSocketWarnings(
     warnings.push(
       `the cluster socket listens on ${host} without a secret: whoever can reach it can join and read everything; give --secret-file, or certificates with --tls-ca`,
     );
+  if (!isLoopback(host) && tls !== undefined && tls.ca === undefined)
+    warnings.push(
+      `HTTP has TLS, and the links between nodes, on ${host}, have not: what they carry can be read on the way; give --tls-ca, too`,
+    );
   return warnings;
 }
 

@@ -13,6 +13,7 @@ import type {
   PeerIdentity,
   TransportHandlers,
 } from '../transport/transport.ts';
+import { adviceFor } from '../transport/turned-away.ts';
 import { ControlDriver } from './control/control-driver.ts';
 import { Inbox } from './inbox.ts';
 import type { MemberOptions } from './member-options.ts';
@@ -483,7 +484,7 @@ export class ClusterMember implements TransportHandlers {
       this.#heartbeats.hurryElection();
       this.#leading.soon();
     } else if (why !== 'unreachable') {
-      this.#options.log.warn('a peer refuses the connection', { peer: storeId, why });
+      this.#options.log.warn('a peer refuses the connection', { peer: storeId, why, advice: adviceFor(why) });
       // Also where it never heard of it, for it was cut off. With others at hand it will hear from them.
       if (why === 'removed' && (this.#linked.size === 0 || !this.isJoined))
         this.#presence.expel('its cluster does not know this store any more');

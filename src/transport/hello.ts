@@ -57,6 +57,7 @@ export type DiallerStep =
   | { readonly type: 'welcome'; readonly welcome: Welcome }
   | { readonly type: 'refused'; readonly why: HelloRefusal };
 
+/** Those that a hello can say: without TLS in common there is none. */
 const refusals: readonly HelloRefusal[] = [
   'wrong cluster',
   'wrong secret',

@@ -56,6 +56,10 @@ export interface ClusterDescription {
 export type HelloRefusal =
   | 'wrong cluster'
   | 'wrong secret'
+  /** One side does not accept the other's certificate. */
+  | 'wrong certificate'
+  /** One side speaks TLS, and the other does not. */
+  | 'TLS on one side'
   | 'wrong store'
   | 'no common protocol version'
   /** The dialled node is this node itself. */

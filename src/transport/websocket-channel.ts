@@ -11,7 +11,7 @@ import { FrameWriter, lengthBytes } from './frames.ts';
 import { DiallerHello, type Hello, type Probe, type Welcome } from './hello.ts';
 import type { HelloRefusal } from './transport.ts';
 import { frameBytesMax, socketWindowBytes, strangerBytesMax, type TransportLimits } from './transport-limits.ts';
-import { clientTlsOptions, isNotTrusted, type TransportTls } from './transport-tls.ts';
+import { clientTlsOptions, isNotTrusted, isPlain, type TransportTls, wantsTls } from './transport-tls.ts';
 
 /** The path of the cluster's WebSocket; its number changes when the hello does. */
 export const websocketPath = '/greenroom/1';
@@ -31,8 +31,8 @@ export interface DialOptions {
 
 export interface ChannelEvents {
   welcomed(welcome: Welcome): void;
-  /** Before the welcome; nothing follows. */
-  failed(why: DialFailure): void;
+  /** Before the welcome; nothing follows. `detail` is what TLS says about it. */
+  failed(why: DialFailure, detail?: string): void;
   /** After the welcome; nothing follows. */
   ended(isGoodbye: boolean): void;
 }
@@ -118,8 +118,10 @@ export class WebSocketChannel {
     websocket.on('upgrade', ({ socket }) => this.#boundStranger(socket));
     websocket.on('open', () => websocket.send(this.#hello.openingText));
     websocket.on('message', (data: Buffer, isBinary) => this.#onMessage(data, isBinary));
-    websocket.on('unexpected-response', () => this.#fail('malformed'));
-    websocket.on('error', (error: NodeJS.ErrnoException) => this.#fail(failureOf(error)));
+    websocket.on('unexpected-response', (_, { statusCode, headers }) =>
+      this.#fail(wantsTls(statusCode, headers.upgrade) ? 'TLS on one side' : 'malformed'),
+    );
+    websocket.on('error', (error: DialError) => this.#fail(failureOf(error), error.reason ?? error.message));
     websocket.on('close', (code) => {
       if (this.#state === 'hello') this.#fail('unreachable');
       if (this.#state !== 'open') return;
@@ -158,11 +160,11 @@ export class WebSocketChannel {
     }
   }
 
-  #fail(why: DialFailure): void {
+  #fail(why: DialFailure, detail?: string): void {
     // An error of an open socket is told by its `close`.
     if (this.#state !== 'hello') return;
     this.destroy();
-    this.#events.failed(why);
+    this.#events.failed(why, detail);
   }
 
   #end(): void {
@@ -211,9 +213,15 @@ function clientOptions(tls: TransportTls | undefined, limits: TransportLimits): 
   } as ClientOptions;
 }
 
-function failureOf(error: NodeJS.ErrnoException): DialFailure {
+interface DialError extends NodeJS.ErrnoException {
+  /** Of OpenSSL's own errors: the part that says something. */
+  readonly reason?: string;
+}
+
+function failureOf(error: DialError): DialFailure {
   if (error.code === 'ECONNREFUSED') return 'refused';
-  if (isNotTrusted(error)) return 'wrong secret';
+  if (isNotTrusted(error)) return 'wrong certificate';
+  if (isPlain(error)) return 'TLS on one side';
   // What answers does not speak HTTP, or not TLS, or not WebSocket.
   const isForeign =
     /^(HPE_|WS_ERR_|EPROTO|ERR_SSL_WRONG)/.test(error.code ?? '') || /Sec-WebSocket|Upgrade/.test(error.message);

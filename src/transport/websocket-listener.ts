@@ -6,13 +6,14 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Hello, ListenerHello, type Probe, refusalText, type Welcome } from './hello.ts';
 import { newNonce } from './proof.ts';
 import type { HelloRefusal } from './transport.ts';
 import { frameBytesMax, strangerBytesMax, type TransportLimits } from './transport-limits.ts';
-import { serverTlsOptions, type TransportTls } from './transport-tls.ts';
+import { isNotTrusted, serverTlsOptions, type TransportTls, tlsFirstByte, wantsTlsResponse } from './transport-tls.ts';
+import type { TurnedAway } from './turned-away.ts';
 import { goodbyeCode, websocketPath } from './websocket-channel.ts';
 
 /** A socket whose hello is over. */
@@ -39,11 +40,21 @@ export interface ListenerOptions {
   /** A peer that proved the secret asks to be let in. */
   admit(hello: Hello, socket: AdmittedSocket): Admission | HelloRefusal;
   answerProbe(): Welcome | HelloRefusal;
+  turnedAway(stranger: TurnedAway): void;
 }
 
 interface Stranger {
   readonly connection: Socket;
   readonly deadline: NodeJS.Timeout;
+}
+
+/** Of a connection that is not (yet) a WebSocket. */
+interface ClientError extends Error {
+  readonly code?: string;
+  /** What it sent, if it was no HTTP. */
+  readonly rawPacket?: Buffer;
+  /** Of OpenSSL's own errors: the part that says something. */
+  readonly reason?: string;
 }
 
 /** An HTTP request that may become a WebSocket: its headers at most. */
@@ -59,6 +70,10 @@ export class WebSocketListener {
    */
   readonly #strangers = new Map<string, Stranger>();
   readonly #connections = new Set<Socket>();
+  /** Connections on which TLS is still beginning. */
+  readonly #handshakes = new Set<string>();
+  /** Those that ended meanwhile and of which the error is still to come, in order: by then a socket has no address. */
+  readonly #cutOff: { readonly host: string; readonly isSilent: boolean }[] = [];
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -79,8 +94,9 @@ export class WebSocketListener {
       response.writeHead(426, { connection: 'close', 'content-type': 'text/plain' });
       response.end('This port is for the nodes of a Greenroom cluster.\n', () => response.socket?.destroy());
     });
-    this.#server.on('clientError', (_, socket) => socket.destroy());
-    this.#server.on('tlsClientError', (_, socket: Duplex) => socket.destroy());
+    this.#server.on('clientError', (error: ClientError, socket) => this.#onClientError(error, socket as Socket));
+    this.#server.on('secureConnection', (socket: TLSSocket) => this.#handshakes.delete(originOf(socket)));
+    this.#server.on('tlsClientError', (error: ClientError, socket: TLSSocket) => this.#onTlsError(error, socket));
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       socket.on('error', () => socket.destroy());
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => this.#onWebSocket(websocket, socket));
@@ -114,9 +130,13 @@ export class WebSocketListener {
 
   #onConnection(connection: Socket): void {
     const origin = originOf(connection);
+    const host = connection.remoteAddress ?? '';
     this.#connections.add(connection);
+    if (this.#options.tls) this.#handshakes.add(origin);
     connection.on('close', () => {
       this.#connections.delete(connection);
+      // One that ends without a word looks whether the port is open, or was cut at the deadline.
+      if (this.#handshakes.delete(origin)) this.#cutOff.push({ host, isSilent: connection.bytesRead === 0 });
       this.#forgetStranger(origin);
     });
     connection.on('error', () => connection.destroy());
@@ -127,6 +147,39 @@ export class WebSocketListener {
     }
     const deadline = setTimeout(() => connection.destroy(), this.#options.limits.helloTimeoutMs);
     this.#strangers.set(origin, { connection, deadline });
+  }
+
+  #onClientError({ rawPacket }: ClientError, socket: Socket): void {
+    if (this.#options.tls || rawPacket?.[0] !== tlsFirstByte) {
+      socket.destroy();
+      return;
+    }
+    this.#options.turnedAway({ host: socket.remoteAddress ?? '', why: 'TLS on one side' });
+    // In plain text, which tells TLS on the other side where it is.
+    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
+  }
+
+  #onTlsError(error: ClientError, socket: TLSSocket): void {
+    const origin = originOf(socket);
+    const { turnedAway } = this.#options;
+    if (!this.#handshakes.delete(origin)) {
+      const { host, isSilent } = this.#cutOff.shift() ?? { host: '', isSilent: true };
+      // TLS tells why it does not trust a certificate by this alone, also where that is typed as an error.
+      const distrust = socket.authorizationError as unknown as string | null | undefined;
+      if (distrust) turnedAway({ host, why: 'wrong certificate', detail: distrust });
+      else if (!isSilent) turnedAway({ host, why: 'handshake cut off' });
+      return;
+    }
+    const host = socket.remoteAddress ?? '';
+    if (error.code === 'ERR_SSL_HTTP_REQUEST') {
+      turnedAway({ host, why: 'TLS on one side' });
+      // TLS has given up on it; below, the connection is still there.
+      const connection = this.#strangers.get(origin)?.connection;
+      connection?.end(wantsTlsResponse, () => connection.destroy());
+      return;
+    }
+    if (isNotTrusted(error)) turnedAway({ host, why: 'wrong certificate', detail: error.reason ?? error.message });
+    socket.destroy();
   }
 
   #forgetStranger(origin: string): void {
@@ -148,6 +201,7 @@ export class WebSocketListener {
       websocket.off('message', onText);
       const outcome = step.type === 'proved' ? this.#decide(step.opening, websocket) : step.why;
       if (typeof outcome === 'string') {
+        this.#options.turnedAway({ host: socket.remoteAddress ?? '', why: outcome });
         websocket.send(refusalText(outcome));
         websocket.close(goodbyeCode);
         return;

@@ -24,6 +24,7 @@ import type {
 } from './transport.ts';
 import { standardTransportLimits, type TransportLimits } from './transport-limits.ts';
 import type { TransportTls } from './transport-tls.ts';
+import { type TurnedAway, TurnedAwayBook } from './turned-away.ts';
 import { type LinkContext, WebSocketLink } from './websocket-link.ts';
 import { type Admission, type AdmittedSocket, WebSocketListener } from './websocket-listener.ts';
 
@@ -41,6 +42,8 @@ export interface WebSocketTransportOptions extends ArrivalRules {
   /** Answers probes; without it they are refused. */
   readonly describe?: (() => ClusterDescription) | undefined;
   readonly limits?: Partial<TransportLimits> | undefined;
+  /** Told of who is turned away at the port, for a log: so seldom that strangers cannot fill one. */
+  readonly turnedAway?: ((stranger: TurnedAway, times: number) => void) | undefined;
   /** For jitter. */
   readonly random: Random;
 }
@@ -52,6 +55,7 @@ export class WebSocketTransport implements Transport {
   readonly #arrivals: Arrivals<AdmittedSocket>;
   readonly #links = new Map<StoreId, WebSocketLink>();
   readonly #context: LinkContext;
+  readonly #turnedAwayBook = new TurnedAwayBook();
   #peers: readonly PeerAddress[] = [];
   #handlers: TransportHandlers | undefined;
   #address: string | undefined;
@@ -81,6 +85,7 @@ export class WebSocketTransport implements Transport {
       tls,
       limits: this.#limits,
       admit: (hello, socket) => this.#admit(hello, socket),
+      turnedAway: (stranger) => this.#turnedAway(stranger),
       answerProbe: () => (describe ? { type: 'probe', description: describe() } : 'malformed'),
     });
     this.#context = {
@@ -171,6 +176,12 @@ export class WebSocketTransport implements Transport {
     if (this.#handlers) await Promise.all([...closed, this.#listener.close()]);
     this.#tellNews();
     this.#handlers = undefined;
+  }
+
+  #turnedAway(stranger: TurnedAway): void {
+    if (this.#closing) return;
+    const times = this.#turnedAwayBook.note(stranger, performance.now());
+    if (times !== undefined) this.#options.turnedAway?.(stranger, times);
   }
 
   #admit(hello: Hello, socket: AdmittedSocket): Admission | HelloRefusal {

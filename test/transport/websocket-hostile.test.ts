@@ -1,18 +1,16 @@
 /** Over real sockets: what strangers try, certificates, limits, and peers that take nothing. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import WebSocket from 'ws';
+import { checkCredentials } from '../../src/cluster/credentials.ts';
 import type { NodeName, StoreId } from '../../src/core/ids.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { probeCluster } from '../../src/transport/probe-cluster.ts';
 import type { TransportHandlers } from '../../src/transport/transport.ts';
-import type { TransportTls } from '../../src/transport/transport-tls.ts';
+import type { TurnedAway } from '../../src/transport/turned-away.ts';
 import { websocketPath } from '../../src/transport/websocket-channel.ts';
 import { WebSocketTransport, type WebSocketTransportOptions } from '../../src/transport/websocket-transport.ts';
+import { makeCertificates } from '../certificates.ts';
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -185,30 +183,14 @@ describe('a stranger', () => {
 });
 
 describe('certificates', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'greenroom-test-'));
-  const path = (name: string): string => join(directory, name);
-  const openssl = (...argv: string[]): void => void execFileSync('openssl', argv, { stdio: 'ignore', cwd: directory });
-  /** Makes a key, and what asks for a certificate of it (or, with `-x509`, is one). */
-  const request = (name: string, out: string, ...more: string[]): void =>
-    openssl(...`req -newkey rsa:2048 -nodes -keyout ${name}.key -out ${out} -subj /CN=${name}`.split(' '), ...more);
-  const authority = (name: string): void => request(name, `${name}.pem`, '-x509', '-days', '2');
-  const certificate = (name: string, ca: string, host: string): TransportTls => {
-    writeFileSync(path(`${name}.ext`), `subjectAltName=IP:${host}`);
-    request(name, `${name}.csr`);
-    const signed = `-CA ${ca}.pem -CAkey ${ca}.key -CAcreateserial -days 2 -extfile ${name}.ext`;
-    openssl(...`x509 -req -in ${name}.csr -out ${name}.pem ${signed}`.split(' '));
-    return {
-      cert: readFileSync(path(`${name}.pem`)),
-      key: readFileSync(path(`${name}.key`)),
-      ca: readFileSync(path(`${ca}.pem`)),
-    };
-  };
-  authority('ours');
-  authority('theirs');
-  const [a, b] = [certificate('a', 'ours', '127.0.0.1'), certificate('b', 'ours', '127.0.0.1')];
-  const foreign = certificate('foreign', 'theirs', '127.0.0.1');
-  const elsewhere = certificate('elsewhere', 'ours', '10.0.0.1');
-  rmSync(directory, { recursive: true });
+  const { a, b, foreign, elsewhere, between, below } = makeCertificates(['ours', 'theirs'], {
+    a: { authority: 'ours', host: '127.0.0.1' },
+    b: { authority: 'ours', host: '127.0.0.1' },
+    foreign: { authority: 'theirs', host: '127.0.0.1' },
+    elsewhere: { authority: 'ours', host: '10.0.0.1' },
+    between: { authority: 'ours', host: '127.0.0.1', signs: true },
+    below: { authority: 'between', host: '127.0.0.1' },
+  });
 
   test('of one authority connect nodes, for longer than strangers may stay', async () => {
     const one = await start('a', { tls: a, limits: { helloTimeoutMs: 500, strangersMax: 2 } });
@@ -224,6 +206,29 @@ describe('certificates', () => {
   });
 
   test.each([
+    [
+      'of two authorities that both trust',
+      () => ({ ...a, ca: a.ca + foreign.ca }),
+      () => ({ ...foreign, ca: a.ca + foreign.ca }),
+    ],
+    ['of one in between, which they show', () => a, () => ({ ...below, cert: below.cert + between.cert, ca: a.ca })],
+  ])('%s connect nodes, and are fit to start with', async (_, listener, dialler) => {
+    for (const tls of [listener(), dialler()]) expect(() => checkCredentials({ tls })).not.toThrow();
+    const one = await start('a', { tls: listener() });
+    const other = await start('b', { tls: dialler() });
+    other.dials('a', one.address);
+    await other.heard.until(() => other.heard.news.length > 0);
+    expect(other.heard.news).toEqual(['up a']);
+  });
+
+  test.each([
+    ['of another authority', () => ({ ...foreign, ca: a.ca })],
+    ['of one in between, which it does not show', () => ({ ...below, ca: a.ca })],
+  ])('%s are not fit to start with', (_, tls) => {
+    expect(() => checkCredentials({ tls: tls() })).toThrow('is not signed by the authority of --tls-ca');
+  });
+
+  test.each([
     ['of another authority', () => foreign, () => a],
     ['for another host', () => b, () => elsewhere],
   ])('%s are refused', async (_, dialler, listener) => {
@@ -231,8 +236,37 @@ describe('certificates', () => {
     const other = await start('b', { tls: dialler() });
     other.dials('a', one.address);
     await other.heard.until(() => other.heard.news.length > 0);
-    expect(other.heard.news).toEqual(['failed a wrong secret']);
+    expect(other.heard.news).toEqual(['failed a wrong certificate']);
     expect(one.heard.news).toEqual([]);
+  });
+
+  test.each([
+    ['that it does not trust', () => ({ tls: { ...foreign, ca: a.ca } }), 'wrong certificate'],
+    ['that does not trust it', () => ({ tls: foreign }), /wrong certificate|handshake cut off/],
+    ['without TLS', () => ({}), 'TLS on one side'],
+  ])('a listener tells of a dialler %s, and where it came from', async (_, dialler, why) => {
+    const turnedAway: TurnedAway[] = [];
+    const one = await start('a', { tls: a, turnedAway: (stranger) => turnedAway.push(stranger) });
+    const other = await start('b', dialler());
+    other.dials('a', one.address);
+    await vi.waitFor(() => expect(turnedAway.length).toBeGreaterThan(0));
+    expect(turnedAway[0]).toMatchObject({ host: '127.0.0.1', why: expect.stringMatching(why) });
+    expect(one.heard.news).toEqual([]);
+  });
+
+  test('a listener without TLS tells of a dialler that has it; neither tells of a look at the port', async () => {
+    const turnedAway: TurnedAway[] = [];
+    const plain = await start('a', { turnedAway: (stranger) => turnedAway.push(stranger) });
+    const tls = await start('b', { tls: b, turnedAway: (stranger) => turnedAway.push(stranger) });
+    for (const { address } of [plain, tls]) {
+      const { socket, closed } = raw(address);
+      socket.on('connect', () => socket.end());
+      await closed;
+    }
+    tls.dials('a', plain.address);
+    await tls.heard.until(() => tls.heard.news.includes('failed a TLS on one side'));
+    await vi.waitFor(() => expect(turnedAway.length).toBeGreaterThan(0));
+    expect(turnedAway).toEqual([{ host: '127.0.0.1', why: 'TLS on one side' }]);
   });
 
   test('of a dialler that the listener does not trust get it hung up on, also where the dialler trusts', async () => {
@@ -248,12 +282,12 @@ describe('certificates', () => {
   test('are missed by who has none, and by who asks one that has none', async () => {
     const [tls, plain] = [await start('a', { tls: a }), await start('b')];
     await expect(probeCluster(tls.address, {}, 2_000)).rejects.toMatchObject({
-      code: 'UNREACHABLE',
-      message: expect.stringContaining('TLS'),
+      code: 'TLS_ON_ONE_SIDE',
+      message: expect.stringContaining('this one has no --tls-ca'),
     });
     await expect(probeCluster(plain.address, { tls: a }, 2_000)).rejects.toMatchObject({
-      code: 'UNREACHABLE',
-      message: expect.stringContaining('certificate'),
+      code: 'TLS_ON_ONE_SIDE',
+      message: expect.stringContaining('does not: give every node'),
     });
   });
 });
