@@ -193,7 +193,7 @@ export class ClusterMember implements TransportHandlers {
       clock,
       detector: this.detector,
       adverts: this.adverts,
-      joining: this.#joining,
+      peers: () => this.peers,
       shards: this.shards,
       control: this.#control,
       facts,

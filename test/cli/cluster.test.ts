@@ -150,6 +150,21 @@ describe('three nodes started by hand', () => {
     expect(await terminals.run(d, 'call', 'Counter', 'hits', 'get')).toMatchObject({ out: '5\n' });
   });
 
+  test('one that starts again at another address is found there, though it had seen little of its cluster', {
+    timeout: waitMs,
+  }, async () => {
+    const terminals = new Terminals();
+    const a = await terminals.start('a');
+    const b = await terminals.start('b', ['--join', a.cluster]);
+    b.process.signal('SIGTERM');
+    await b.process.ended;
+    const again = await terminals.start('b');
+    expect(again.cluster).not.toBe(b.cluster);
+    await terminals.settles(a.http, 2);
+    const { members } = await terminals.json(a, 'members');
+    expect(members.find((each: any) => each.node === 'b')).toMatchObject({ status: 'up', address: again.cluster });
+  });
+
   test('the one that is left says why it serves nothing, and serves when another is back', {
     timeout: waitMs,
   }, async () => {

@@ -4,12 +4,12 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { ShardId, StoreId } from '../../core/ids.ts';
+import type { PeerAddress } from '../../transport/transport.ts';
 import type { ControlDriver } from '../control/control-driver.ts';
 import type { Shards } from '../shards/shards.ts';
 import type { Adverts } from './adverts.ts';
 import type { Assignment, ClusterMap, MapChange } from './cluster-map.ts';
 import type { FailureDetector } from './failure-detector.ts';
-import type { Joining } from './joining.ts';
 import { encodeMemberMessage, type MemberFacts, type MemberMessage } from './member-messages.ts';
 import type { Life } from './suspicions.ts';
 
@@ -18,7 +18,8 @@ export interface HeartbeatsOptions {
   readonly clock: Clock;
   readonly detector: FailureDetector;
   readonly adverts: Adverts;
-  readonly joining: Joining;
+  /** Whom this node dials. */
+  readonly peers: () => readonly PeerAddress[];
   readonly shards: Shards;
   readonly control: ControlDriver<MapChange, ClusterMap>;
   readonly facts: () => MemberFacts;
@@ -39,14 +40,12 @@ export class Heartbeats {
   }
 
   beat(): void {
-    const { self, clock, detector, adverts, joining, facts, send, tell } = this.#options;
+    const { self, clock, detector, adverts, send } = this.#options;
     const nowMs = clock.monotonicMs();
     detector.tick(nowMs);
     const map = this.#options.map();
-    if (!map?.members.has(self.storeId)) {
-      for (const storeId of joining.guests.keys()) tell(storeId, { type: 'join', facts: facts() });
-      return;
-    }
+    this.#introduce(map);
+    if (!map?.members.has(self.storeId)) return;
     const message = encodeMemberMessage({
       type: 'heartbeat',
       mapVersion: map.version,
@@ -58,6 +57,17 @@ export class Heartbeats {
       if (storeId !== self.storeId && status !== 'removed') send(storeId, message);
     this.hurryElection();
     this.#reclaim(map);
+  }
+
+  /**
+   * A life that the map does not know tells everyone it can reach where it is. It may be at another address than before:
+   * then nobody else can dial it, and it hears of no leader until somebody has the map say so.
+   */
+  #introduce(map: ClusterMap | undefined): void {
+    const { self, control, peers, facts, tell } = this.#options;
+    const known = map?.members.get(self.storeId);
+    if (known && (known.boot >= self.boot || control.leader !== undefined)) return;
+    for (const { storeId } of peers()) tell(storeId, { type: 'join', facts: facts() });
   }
 
   /** Learners of shards owned here that hold nearly everything. */

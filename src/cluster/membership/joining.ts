@@ -1,6 +1,7 @@
 /**
  * Joining, seen from a member: whoever asks to be let in is dialled, checked, and proposed to the control log. A node that
- * wants to join asks every member it knows, again and again, until the map names it.
+ * wants to join asks every member it knows, again and again, until the map names it. So does a new life of a member, as
+ * long as the cluster may look for it where its last one was.
  */
 import type { StoreId } from '../../core/ids.ts';
 import type { PeerAddress, PeerIdentity } from '../../transport/transport.ts';
@@ -43,10 +44,15 @@ export class Joining {
     if (!map.members.has(from.storeId) && this.guests.size < guestsMax) this.guests.set(from.storeId, facts.address);
     this.#options.dialPeers();
     const known = map.members.get(from.storeId);
+    const { storeId } = from;
     const refuse = (reason: string) => this.#options.tell(from.storeId, { type: 'joinRefused', reason });
     if (known) {
       if (known.status === 'removed')
         refuse('this store was removed from the cluster; start the node on an empty data directory to join anew');
+      else if (known.boot < facts.boot) {
+        const { node: _, ...life } = facts;
+        this.#options.propose({ type: 'memberStarted', storeId, ...life });
+      }
       return;
     }
     const { min, max } = facts.protocol;
@@ -63,7 +69,6 @@ export class Joining {
       refuse(`a node named '${facts.node}' is running in the cluster already: give this one another --node`);
       return;
     }
-    const { storeId } = from;
     this.#options.propose({ type: 'memberJoined', storeId, ...facts });
   }
 }
