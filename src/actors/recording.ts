@@ -94,7 +94,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
       reply: undefined,
     });
   }
-  if (envelope.delivery) memory.marks.advance(envelope.delivery);
+  if (envelope.delivery) memory.marks.advance(envelope.delivery, turn.refusal !== undefined);
   memory.tellsAcknowledged = tellsAcknowledged;
   return undefined;
 }
@@ -108,7 +108,7 @@ export function keepInMemory(activation: Activation, turn: Turn, reply: unknown)
     activation.intoOutbox(turn.tells);
     activation.host.sendTells(activation, turn.tells);
   }
-  if (envelope.delivery) memory.marks.advance(envelope.delivery);
+  if (envelope.delivery) memory.marks.advance(envelope.delivery, false);
   activation.answer(envelope, reply);
 }
 

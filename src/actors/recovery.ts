@@ -191,7 +191,7 @@ export class Recovery {
     recovered.deletedThrough = body.deletedThrough;
     recovered.snapshotPosition = head.position;
     for (const entry of body.window) recovered.keys.add(entry);
-    for (const mark of body.marks) recovered.marks.advance(mark);
+    for (const mark of body.marks) recovered.marks.restore(mark);
     recovered.outbox = [...body.outbox];
     recovered.lastTellNumber = body.lastTellNumber;
     recovered.reminders.apply((body.reminders ?? []).map((reminder) => ({ name: reminder.name, reminder })));
@@ -265,7 +265,7 @@ export class Recovery {
     if (isRemembered(commandId)) {
       recovered.keys.add({ commandId, fingerprint, position: head.position, time: head.time, reply: undefined });
     }
-    if (body.delivery) recovered.marks.advance(body.delivery);
+    if (body.delivery) recovered.marks.advance(body.delivery, body.refusal !== undefined);
     if (body.reminders) recovered.reminders.apply(body.reminders);
     if (commandId !== ownRecordId) recovered.lastCommandAt = head.time;
     for (const tell of body.tells) {

@@ -57,7 +57,8 @@ function answerDelivery(activation: Activation, envelope: Envelope): boolean {
   const { delivery } = envelope;
   const { marks } = activation.memory;
   if (marks.covers(delivery!)) {
-    const refusal = activation.log && searchRefusal(activation.log, activation.memory.newest, delivery!);
+    const { log, memory } = activation;
+    const refusal = log && marks.mayHaveRefused(delivery!) ? searchRefusal(log, memory.newest, delivery!) : undefined;
     if (refusal) activation.answer(envelope, undefined, refusalError(refusal));
     else replay(activation, envelope, undefined);
     return true;

@@ -2,12 +2,12 @@
  * High-water marks: the newest tell of each sender that this actor has recorded. Tells of one sender arrive in order,
  * so one number per sender tells a repeated delivery from a new one.
  */
-import type { TellMark } from '../persistence/codec.ts';
+import type { HighWaterMark, TellMark } from '../persistence/codec.ts';
 import { tellMarksMax } from './limits.ts';
 
 export class TellMarks {
   /** Least recently advanced first. */
-  #marks: Map<string, TellMark> | undefined;
+  #marks: Map<string, HighWaterMark> | undefined;
 
   /** Whether this tell, or a later one of its sender, was recorded. */
   covers(mark: TellMark): boolean {
@@ -15,7 +15,22 @@ export class TellMarks {
     return known !== undefined && known.number >= mark.number;
   }
 
-  advance(mark: TellMark): void {
+  /** Whether what was recorded of a tell that is covered may be its refusal. */
+  mayHaveRefused(mark: TellMark): boolean {
+    const known = this.#marks?.get(keyOf(mark));
+    return known !== undefined && mark.number <= (known.refused ?? known.number);
+  }
+
+  advance({ senderType, senderId, number }: TellMark, isRefused: boolean): void {
+    const mark = { senderType, senderId, number };
+    const before = this.#marks?.get(keyOf(mark));
+    // What came before is not known of a sender that was forgotten, nor from a snapshot of a version that did not count.
+    const refused = isRefused ? number : before ? (before.refused ?? before.number) : number - 1;
+    this.restore({ ...mark, refused });
+  }
+
+  /** As a snapshot has it. */
+  restore(mark: HighWaterMark): void {
     this.#marks ??= new Map();
     const key = keyOf(mark);
     this.#marks.delete(key);
@@ -27,7 +42,7 @@ export class TellMarks {
     }
   }
 
-  all(): readonly TellMark[] {
+  all(): readonly HighWaterMark[] {
     return this.#marks ? [...this.#marks.values()] : [];
   }
 }

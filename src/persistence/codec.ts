@@ -82,11 +82,17 @@ export interface OutgoingTell {
   readonly input: unknown;
 }
 
-/** The highest tell of one sender that a receiver has recorded. */
+/** One tell of one sender. */
 export interface TellMark {
   readonly senderType: string;
   readonly senderId: string;
   readonly number: number;
+}
+
+/** The highest tell of one sender that a receiver has recorded. */
+export interface HighWaterMark extends TellMark {
+  /** The highest that it recorded as refused for good; 0: none. Absent in snapshots of versions that did not count them. */
+  readonly refused?: number;
 }
 
 /** One command whose caller chose its id, remembered so that a retry gets the recorded reply. */
@@ -117,7 +123,7 @@ export interface SnapshotBody {
   readonly outbox: readonly OutgoingTell[];
   readonly lastTellNumber: number;
   /** High-water marks of senders, for deduplication. */
-  readonly marks: readonly TellMark[];
+  readonly marks: readonly HighWaterMark[];
   readonly reminders?: readonly StoredReminder[];
   /** The time of the last recorded command; 0 or absent: none since it was deleted. */
   readonly lastCommandAt?: number;
@@ -212,7 +218,7 @@ export function encodeSnapshotBody(body: SnapshotBody): Buffer {
     body.deletedThrough,
     body.outbox.map(encodeTell),
     body.lastTellNumber,
-    body.marks.map((mark) => [mark.senderType, mark.senderId, mark.number]),
+    body.marks.map(({ senderType, senderId, number, refused }) => [senderType, senderId, number, refused]),
     ...(body.reminders?.length || body.lastCommandAt
       ? [(body.reminders ?? []).map((reminder) => encodeReminder(reminder)), body.lastCommandAt ?? 0]
       : []),
@@ -241,7 +247,7 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     number,
     EncodedTell[],
     number,
-    EncodedMark[],
+    EncodedHighWaterMark[],
     EncodedReminder[]?,
     number?,
   ];
@@ -260,7 +266,7 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     deletedThrough,
     outbox: outbox.map(decodeTell),
     lastTellNumber,
-    marks: marks.map(decodeMark),
+    marks: marks.map(decodeHighWaterMark),
     ...(reminders.length > 0 ? { reminders: reminders.map(decodeReminder) } : {}),
     ...(lastCommandAt > 0 ? { lastCommandAt } : {}),
   };
@@ -277,6 +283,7 @@ export function decodeEpochStartBody(bytes: Uint8Array): EpochStartBody {
 
 type EncodedTell = [number, string, string, string, unknown?];
 type EncodedMark = [string, string, number];
+type EncodedHighWaterMark = [...EncodedMark, number?];
 /** The name alone: it is gone. */
 type EncodedReminder = [
   name: string,
@@ -351,4 +358,8 @@ function decodeTell([number, type, id, command, input]: EncodedTell): OutgoingTe
 
 function decodeMark([senderType, senderId, number]: EncodedMark): TellMark {
   return { senderType, senderId, number };
+}
+
+function decodeHighWaterMark([senderType, senderId, number, refused]: EncodedHighWaterMark): HighWaterMark {
+  return { senderType, senderId, number, ...(typeof refused === 'number' ? { refused } : {}) };
 }

@@ -82,6 +82,7 @@ describe('bodies', () => {
   const plain = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(model, { noNullPrototype: true });
   const tell = plain({ number: u32, type: text, id: text, command: text, input: fc.option(data, { nil: undefined }) });
   const mark = plain({ senderType: text, senderId: text, number: u32 });
+  const highWaterMark = plain({ senderType: text, senderId: text, number: u32, refused: u32 });
 
   const reminder = plain({
     name: text,
@@ -152,7 +153,7 @@ describe('bodies', () => {
       deletedThrough: u48,
       outbox: fc.array(tell, { maxLength: 3 }),
       lastTellNumber: u32,
-      marks: fc.array(mark, { maxLength: 3 }),
+      marks: fc.array(fc.oneof(mark, highWaterMark), { maxLength: 3 }),
     });
     const rare = rarely({
       reminders: fc.array(reminder, { minLength: 1, maxLength: 3 }),
