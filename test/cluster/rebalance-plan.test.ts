@@ -117,10 +117,14 @@ describe('a cluster that grows and shrinks', () => {
     expectSettled(model);
     // A quarter of 256 owners and of 768 copies, less the tenth within which nothing moves.
     expect(countsOf(model)).toMatchObject({ owners: 58, copies: 173 });
+    const before = model.map.shards;
     model.leave(store(3));
     model.converge(500);
     expectSettled(model);
     expect(countsOf(model)).toMatchObject({ owners: 58, copies: 173 });
+    const pauses = before.map(({ active }, shard) => model.map.shards[shard]!.active.epoch - active.epoch);
+    // Each epoch is a pause: a shard that gives a copy back passes one, whether its owner changes with it or not.
+    expect([0, 1, 2].map((epochs) => pauses.filter((each) => each === epochs).length)).toEqual([83, 173, 0]);
     expect(model.map.members.get(store(3))!.status).toBe('removed');
   });
 

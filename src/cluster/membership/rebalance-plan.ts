@@ -51,7 +51,7 @@ class Moves {
     this.#eligible = eligible;
     this.#desired = desired;
     this.#roster = new Roster(view);
-    this.#transit = new Transit(view.map, view.limits.movesAtOnce);
+    this.#transit = new Transit(view.map, desired, view.limits.movesAtOnce);
     this.#isUncertain = [...view.map.members.values()].some(({ storeId, status }) => {
       const standing = view.standings.get(storeId) ?? 'unreachable';
       return status === 'up' && (standing === 'unreachable' || standing === 'dead');
@@ -79,12 +79,15 @@ class Moves {
     if (desired.replicas.length === 0 || this.#roster.liveOf(current) < sealQuorum(current.length)) return;
     if (desired.owner === assigned.owner && learners.length === 0 && isSameSet(desired.replicas, current)) return;
     const mustMove = !this.#eligible.owners.has(assigned.owner);
-    if (mustMove && this.#moveOwner(shard, placement)) return;
+    const isOwnerLive = this.#roster.isLive(assigned.owner);
+    // An owner that is drained serves until the set without it takes over: each epoch is a pause.
+    const mayStay = isOwnerLive && this.#view.map.members.get(assigned.owner)?.status === 'leaving';
+    if (mustMove && !mayStay && this.#moveOwner(shard, placement)) return;
     // Copies come from the owner.
-    if (!this.#roster.isLive(assigned.owner)) return;
+    if (!isOwnerLive) return;
     if (this.#changeReplicas(shard, placement)) return;
     if (this.#appointLearners(shard, placement)) return;
-    if (!mustMove && learners.length === 0) this.#moveOwner(shard, placement);
+    if ((!mustMove || mayStay) && learners.length === 0) this.#moveOwner(shard, placement);
   }
 
   /** Learners that have caught up come in; as many of those that should not be there go. */
@@ -99,7 +102,7 @@ class Moves {
         this.#roster.isLive(store) &&
         progress?.get(store)?.caughtUp === true,
     );
-    const owner = desiredOwner !== undefined && coming.includes(desiredOwner) ? desiredOwner : assigned.owner;
+    const owner = this.#nextOwner(desiredOwner, coming, assigned.owner, current);
     const going = current
       .filter((store) => !desired.includes(store) && store !== owner)
       // Those that are gone already go first, the owner last.
@@ -116,6 +119,18 @@ class Moves {
     return true;
   }
 
+  /** Who owns the shard with its new set: with learners that come in, its owner changes in the same epoch. */
+  #nextOwner(
+    desired: StoreId | undefined,
+    coming: readonly StoreId[],
+    owner: StoreId,
+    current: readonly StoreId[],
+  ): StoreId {
+    if (desired === undefined || coming.length === 0) return owner;
+    const mayOwn = coming.includes(desired) || this.#mayOwn(desired, owner, current);
+    return mayOwn ? desired : owner;
+  }
+
   #lastsLonger(store: StoreId, owner: StoreId): number {
     return (store === owner ? 2 : 0) + (this.#roster.isLive(store) ? 1 : 0);
   }
@@ -123,10 +138,8 @@ class Moves {
   /** Among replicas: nothing is copied. */
   #moveOwner(shard: ShardId, { assigned, active }: ShardPlacement): boolean {
     const owner = this.#desired[shard]!.owner;
-    if (owner === undefined || owner === assigned.owner || !active.replicas.includes(owner)) return false;
-    if (!this.#roster.isLive(owner)) return false;
-    const isForBalance = this.#eligible.owners.has(assigned.owner);
-    if (isForBalance && this.#isUncertain) return false;
+    if (owner === undefined || owner === assigned.owner || !this.#mayOwn(owner, assigned.owner, active.replicas))
+      return false;
     if (this.#roster.liveOf(active.replicas) < writeQuorum(active.replicas.length)) return false;
     if (!this.#transit.begin(owner, assigned.owner)) return false;
     const boot = this.#roster.bootOf(owner);
@@ -134,18 +147,27 @@ class Moves {
     return true;
   }
 
+  /** One of the replicas may take over now. */
+  #mayOwn(store: StoreId, owner: StoreId, replicas: readonly StoreId[]): boolean {
+    const isForBalance = this.#eligible.owners.has(owner);
+    return replicas.includes(store) && this.#roster.isLive(store) && !(isForBalance && this.#isUncertain);
+  }
+
   #appointLearners(shard: ShardId, { assigned, active, learners }: ShardPlacement): boolean {
-    const { replicas: desired } = this.#desired[shard]!;
+    const { owner = assigned.owner, replicas: desired } = this.#desired[shard]!;
     const current = active.replicas;
     const missing = desired.filter((store) => !current.includes(store) && this.#eligible.newHolders.has(store));
     const isRepair = current.length < desired.length || current.some((store) => !this.#eligible.holders.has(store));
     const staying = learners.filter((store) => missing.includes(store));
     const added = missing.filter(
       (store) =>
-        !staying.includes(store) && (isRepair || !this.#isUncertain) && this.#transit.begin(store, assigned.owner),
+        !staying.includes(store) &&
+        (isRepair || !this.#isUncertain) &&
+        this.#transit.begin(store, assigned.owner, owner),
     );
     const wanted = [...staying, ...added];
-    if (isSameSet(wanted, learners)) return learners.length > 0;
+    // Those that find no room yet are waited for: the owner changes with them.
+    if (isSameSet(wanted, learners)) return learners.length + missing.length > 0;
     this.#learners.push({ shard, epoch: assigned.epoch, learners: wanted });
     return true;
   }
