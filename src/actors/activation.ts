@@ -15,16 +15,16 @@ import { findNotPlain } from '../core/plain-data.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import type { ActorHost } from './actor-host.ts';
 import { ActorTimers } from './actor-timers.ts';
+import { lethalDelivery, mayRun } from './attempts.ts';
 import { refusalOf } from './dead-letters.ts';
 import type { ActorDefinition } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import { validateInput } from './input.ts';
 import { type CommandRun, isThenable, makeBound } from './instance-binding.ts';
 import { Mailbox } from './mailbox.ts';
-import { MemoryError } from './memory.ts';
 import { Outbox, type RefusedTell } from './outbox.ts';
 import { isForLater, outcomeOfThrow } from './outcome-of-throw.ts';
-import type { PendingAppend } from './pending-append.ts';
+import { answerGated, type PendingAppend } from './pending-append.ts';
 import {
   appendAcknowledgement,
   appendDeadLetters,
@@ -36,6 +36,7 @@ import {
   keepInMemory,
 } from './recording.ts';
 import { emptyMemory, type RecoveredMemory, Recovery } from './recovery.ts';
+import { movedRefusal, tooLate, unknownEventOf } from './refusals.ts';
 import { answerFromRecord } from './replayed-answer.ts';
 import { retireHistory } from './retirement.ts';
 import type { ShardLog } from './shard-log.ts';
@@ -48,6 +49,8 @@ type Phase =
   /** `onActivate` runs. */
   | 'activating'
   | 'ready'
+  /** Records an attempt of what comes next, or waits for its place in line (attempts.ts). */
+  | 'attempting'
   /** `onPassivate` runs; commands that arrive are kept. */
   | 'passivating'
   /** Could not be recovered; leaves memory when nothing of it is in flight. */
@@ -75,6 +78,8 @@ export class Activation {
   /** What its newest record says about when to wake it. */
   recordedWakeAt = 0;
   cancelWatch: (() => void) | undefined = undefined;
+  /** Senders and reminders of which this owner has recorded an attempt. */
+  inDoubt: Set<string> | undefined = undefined;
 
   /** The idle list's links and time (idle-list.ts). */
   newer: Activation | undefined = undefined;
@@ -166,13 +171,20 @@ export class Activation {
       if (this.log && isSnapshotDue(this)) appendSnapshot(this);
       const mailbox = this.#mailbox;
       if (!mailbox) break;
+      if (!mayRun(this, mailbox.first)) {
+        this.phase = 'attempting';
+        break;
+      }
       if (!this.#instance && !this.#makeInstance()) break;
       const envelope = mailbox.shift();
       this.host.queued -= 1;
       if (mailbox.length === 0) this.#mailbox = undefined;
       this.#startTurn(envelope);
+      // One that goes on later did not die of it; and it may wait for others that are in line.
+      this.host.attemptLine.leave(this);
       if (isOver()) return this.phase === 'ready' && this.turn === undefined && this.#mailbox !== undefined;
     }
+    if (this.phase !== 'attempting') this.host.attemptLine.leave(this);
     this.#settle();
     return false;
   }
@@ -308,6 +320,13 @@ export class Activation {
     }
   }
 
+  /** What it waited for before its next turn is there. */
+  goOn(): void {
+    if (this.phase !== 'attempting') return;
+    this.phase = 'ready';
+    this.host.schedule(this);
+  }
+
   // ---- turns ------------------------------------------------------------------------------------------------
 
   #startTurn(envelope: Envelope): void {
@@ -325,6 +344,11 @@ export class Activation {
     if (this.log) {
       try {
         if (answerFromRecord(this, envelope)) return;
+        const lethal = envelope.delivery && lethalDelivery(this, envelope.delivery);
+        if (lethal) {
+          this.#fail(turn, lethal);
+          return;
+        }
       } catch (error) {
         this.#recoveryFailed(error);
         envelope.fail(
@@ -450,31 +474,8 @@ export class Activation {
     this.outbox.add(tells);
   }
 
-  /**
-   * Answers without a record: once everything the answer rests on is committed, and this node is known to have been the
-   * owner after the question arrived.
-   */
   answer(envelope: Envelope, reply: unknown, error?: GreenroomError | Rejection): void {
-    if (error instanceof GreenroomError && error.reroute !== undefined) envelope.fail(error);
-    else if (!this.log || this.log.confirmsAtOnce) this.#answerGated(this.lastPending, envelope, reply, error);
-    else {
-      const pending = this.lastPending;
-      this.log.confirm({
-        confirmed: () => this.#answerGated(pending, envelope, reply, error),
-        lost: () => envelope.fail(movedRefusal()),
-      });
-    }
-  }
-
-  #answerGated(
-    pending: PendingAppend | undefined,
-    envelope: Envelope,
-    reply: unknown,
-    error: GreenroomError | Rejection | undefined,
-  ): void {
-    if (pending && !pending.isSettled) pending.hold(envelope, reply, error);
-    else if (error) envelope.fail(error);
-    else envelope.reply(reply);
+    answerGated(this, { envelope, reply, error });
   }
 
   #answerError(envelope: Envelope, error: GreenroomError | Rejection): void {
@@ -568,6 +569,7 @@ export class Activation {
   }
 
   #leave(): void {
+    this.host.attemptLine.leave(this);
     this.#timers?.cancelAll();
     this.cancelWatch?.();
     this.#discardInstance();
@@ -595,6 +597,7 @@ export class Activation {
   moveAway(): void {
     if (this.phase === 'gone') return;
     if (this.phase === 'recovering') this.host.recoveryAbandoned();
+    this.host.attemptLine.leave(this);
     this.#timers?.cancelAll();
     this.cancelWatch?.();
     const { turn } = this;
@@ -654,22 +657,4 @@ export class Activation {
     this.#fail(turn, new Error(`it ran longer than ${limit} (commandTimeout)`));
     this.host.schedule(this);
   }
-}
-
-/** Not executed here: whoever routed the command sends it to the new owner. */
-function movedRefusal(): GreenroomError {
-  return new GreenroomError('UNAVAILABLE', 'the shard moved to another owner', {
-    retryAfterMs: 100,
-    reroute: 'refused',
-  });
-}
-
-/** The stored event that nobody on this node knows, if that is why a recovery failed. */
-function unknownEventOf(error: unknown): string | undefined {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof MemoryError ? cause.unknownEvent : undefined;
-}
-
-function tooLate(): GreenroomError {
-  return new GreenroomError('UNAVAILABLE', 'the actor was busy until the deadline; the command was not executed');
 }

@@ -16,6 +16,7 @@ import type { OutgoingTell } from '../persistence/codec.ts';
 import { Activation } from './activation.ts';
 import type { ActorClass } from './actor.ts';
 import { type AskTarget, askChain, askChainMax, closesCycle, closesRemoteCycle } from './ask-cycle.ts';
+import { AttemptLine } from './attempts.ts';
 import { PromiseCaller, TurnCaller } from './callers.ts';
 import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
 import { deadLetterDefinition } from './dead-letters.ts';
@@ -25,6 +26,7 @@ import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts'
 import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
 import { IdleList, idleSince, leastRecent } from './idle-list.ts';
 import {
+  attemptsMax,
   heapPressureRatio,
   mailboxLengthMax,
   passivationsPerSweepMax,
@@ -56,6 +58,8 @@ export interface ActorHostOptions {
   readonly log: Log;
   /** Actors in memory at most; beyond it the least recently used leave. */
   readonly maxActive: number;
+  /** See limits.ts; simulated crashes, which lose what a dead process leaves to its disk, take a higher one. */
+  readonly attemptsMax?: number | undefined;
   /** Deep-freeze everything that user code sees. */
   readonly freeze: boolean;
   /** Share of the heap limit in use, 0 to 1. */
@@ -83,6 +87,8 @@ export class ActorHost implements RefTarget {
   readonly diagnostics: Log;
   readonly freezes: boolean;
   readonly supervision: Supervision;
+  readonly attemptLine = new AttemptLine();
+  readonly attemptsMax: number;
   readonly metrics: HostMetrics = newHostMetrics();
   readonly waker: Waker;
   /** Commands in mailboxes. */
@@ -115,6 +121,7 @@ export class ActorHost implements RefTarget {
     this.diagnostics = options.log;
     this.freezes = options.freeze;
     this.supervision = new Supervision(options.random);
+    this.attemptsMax = options.attemptsMax ?? attemptsMax;
     this.#ids = new CommandIds(options.random);
     this.#queue = new RunQueue(options.clock);
     const { shardCount, shardLog, clock } = options;
@@ -712,6 +719,7 @@ export class ActorHost implements RefTarget {
   sweep(): void {
     const { nowMs } = this;
     for (const activation of [...this.#busy]) activation.sweep(nowMs);
+    this.attemptLine.sweep(nowMs);
     this.#passivate(idleSince(this.#idleLists, nowMs, passivationsPerSweepMax));
     this.#sweeps += 1;
     if (this.#sweeps % 10 === 0 && this.#options.heapUsed && this.#options.heapUsed() > heapPressureRatio) {

@@ -195,6 +195,7 @@ async function unservedTypes(journal: Journal, served: ReadonlySet<string>): Pro
 /** A shard's log as it lies on the disk, for reading alone. */
 class StoredShardLog implements ShardLog {
   readonly shard: ShardId;
+  readonly epochBeganAt = 0;
   readonly newestTime = 0;
   readonly confirmsAtOnce = true;
   readonly #journal: Journal;

@@ -18,6 +18,8 @@ export interface HostMetrics {
   deadLetters: number;
   /** Reminders that fired. */
   ticks: number;
+  /** Tries of deliveries and ticks that were recorded before they ran (attempts.ts). */
+  attempts: number;
   /** Wake latency, cumulative: see `wakeBucketsMs`. */
   readonly wakeCounts: number[];
   wakeMsSum: number;
@@ -42,6 +44,7 @@ export function newHostMetrics(): HostMetrics {
     tellsRefused: 0,
     deadLetters: 0,
     ticks: 0,
+    attempts: 0,
     wakeCounts: wakeBucketsMs.map(() => 0),
     wakeMsSum: 0,
   };

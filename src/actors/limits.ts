@@ -26,6 +26,15 @@ export const outboxLengthMax = 1_000;
 export const tellMarksMax = 10_000;
 /** Records a receiver searches for what it answered to a tell that is delivered again. Beyond: it counts as taken. */
 export const refusalSearchRecordsMax = 1_000;
+/**
+ * Recorded tries of a delivery or tick that no owner got to the end of. Then it is a dead letter. Lower means fewer lost owners;
+ * higher, that fewer are taken for the culprit that were only there so many times in a row: in the moment between.
+ */
+export const attemptsMax = 3;
+/** How long one whose attempt is being recorded keeps the next in line from beginning. */
+export const attemptLineMs = 1_000;
+/** Deliveries are in doubt for so long after an owner's epoch began: their senders have sent them again by then. */
+export const attemptsWithinMs = 60_000;
 /** Reminders of one actor. Beyond: the command fails with `OVERLOADED`. */
 export const remindersMax = 1_000;
 /** Length of a reminder's name. */

@@ -27,6 +27,11 @@ export class Mailbox {
     this.#length += 1;
   }
 
+  /** The oldest. */
+  get first(): Envelope {
+    return this.#first;
+  }
+
   /** Takes the oldest; an emptied mailbox is to be dropped. */
   shift(): Envelope {
     assert(this.#length > 0, 'shift takes from a mailbox that is not empty');

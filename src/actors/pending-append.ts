@@ -2,14 +2,15 @@
  * The output gate: a record on its way to being committed, and every answer that must not leave before it is.
  * (As in Durable Objects: the actor goes on meanwhile, but nothing it says gets out ahead of what it is based on.)
  */
-import type { GreenroomError, Rejection } from '../core/errors.ts';
+import { GreenroomError, type Rejection } from '../core/errors.ts';
 import type { Position } from '../core/ids.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import type { Envelope } from './envelope.ts';
+import { movedRefusal } from './refusals.ts';
 import type { AppendOutcome } from './shard-log.ts';
 
-interface Output {
+export interface Output {
   readonly envelope: Envelope;
   readonly reply: unknown;
   readonly error: GreenroomError | Rejection | undefined;
@@ -27,6 +28,8 @@ export class PendingAppend implements AppendOutcome {
   isSettled = false;
   /** For snapshots and deletions: records from here back are covered, and may go once this one is committed. */
   covers: { readonly from: Position; readonly isDeletion: boolean } | undefined = undefined;
+  /** Told once it is committed; not if it is lost. */
+  whenCommitted: (() => void) | undefined = undefined;
   #others: Output[] | undefined = undefined;
 
   constructor(
@@ -59,6 +62,7 @@ export class PendingAppend implements AppendOutcome {
       }
     }
     this.activation.appendCommitted(this);
+    this.whenCommitted?.();
   }
 
   lost(error: Error): void {
@@ -71,4 +75,21 @@ export class PendingAppend implements AppendOutcome {
     if (this.envelope) yield this.envelope;
     if (this.#others) for (const { envelope } of this.#others) yield envelope;
   }
+}
+
+/**
+ * Answers without a record: once everything the answer rests on is committed, and this node is known to have been the
+ * owner after the question arrived.
+ */
+export function answerGated({ log, lastPending }: Activation, output: Output): void {
+  const { envelope, error } = output;
+  if (error instanceof GreenroomError && error.reroute !== undefined) envelope.fail(error);
+  else if (!log || log.confirmsAtOnce) release(lastPending, output);
+  else log.confirm({ confirmed: () => release(lastPending, output), lost: () => envelope.fail(movedRefusal()) });
+}
+
+function release(pending: PendingAppend | undefined, { envelope, reply, error }: Output): void {
+  if (pending && !pending.isSettled) pending.hold(envelope, reply, error);
+  else if (error) envelope.fail(error);
+  else envelope.reply(reply);
 }

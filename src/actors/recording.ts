@@ -13,6 +13,7 @@ import {
   encodeSnapshotBody,
   type OutgoingTell,
   type RememberedCommand,
+  type StoredAttempt,
 } from '../persistence/codec.ts';
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
@@ -95,6 +96,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
     });
   }
   if (envelope.delivery) memory.marks.advance(envelope.delivery, turn.refusal !== undefined);
+  memory.attempts.settle(envelope.delivery, reminders);
   memory.tellsAcknowledged = tellsAcknowledged;
   return undefined;
 }
@@ -161,8 +163,20 @@ export function appendNothingToDo(activation: Activation): void {
   if (!activation.log!.refusal()) appendOwn(activation, [], []);
 }
 
+/** Says that something is about to be tried that an owner before this one may have died of. Between two turns. */
+export function appendAttempt(activation: Activation, attempt: StoredAttempt, whenCommitted: () => void): void {
+  activation.memory.attempts.note(attempt);
+  activation.host.metrics.attempts += 1;
+  appendOwn(activation, [], [], attempt).whenCommitted = whenCommitted;
+}
+
 /** A record that no command made. */
-function appendOwn(activation: Activation, tells: readonly OutgoingTell[], tellsSettled: readonly number[]): void {
+function appendOwn(
+  activation: Activation,
+  tells: readonly OutgoingTell[],
+  tellsSettled: readonly number[],
+  attempt?: StoredAttempt,
+): PendingAppend {
   const { memory, host } = activation;
   const tellsAcknowledged = tellsArrived(activation);
   const commandId = ownRecordId as CommandId;
@@ -175,12 +189,14 @@ function appendOwn(activation: Activation, tells: readonly OutgoingTell[], tells
     tellsAcknowledged,
     delivery: undefined,
     tellsSettled,
+    ...(attempt ? { attempt } : {}),
   });
   const pending = new PendingAppend(activation, undefined, undefined, tells.length > 0 ? tells : undefined, false);
   const { bytes } = append(activation, 'command', activation.sequenceNumber, 0, body, host.clock.wallMs(), pending);
   memory.recordsSinceSnapshot += 1;
   memory.bytesSinceSnapshot += bytes;
   memory.tellsAcknowledged = tellsAcknowledged;
+  return pending;
 }
 
 /**
@@ -247,6 +263,7 @@ export function appendDeletion(activation: Activation, turn: Turn): GreenroomErr
   const keys = memory.keys.remembered(activation.log!.newestTime).map((entry) => withReply(activation, entry));
   // What it wanted to do later goes with it.
   memory.reminders.clear();
+  memory.attempts.clear();
   memory.lastCommandAt = 0;
   memory.tellsAcknowledged = memory.lastTellNumber;
   activation.outbox = undefined;
@@ -287,6 +304,7 @@ function encodeEnvelope(
     marks: memory.marks.all(),
     reminders: memory.reminders.all(),
     lastCommandAt: memory.lastCommandAt,
+    attempts: memory.attempts.all(),
   });
 }
 

@@ -19,6 +19,7 @@ import {
   type SnapshotBody,
 } from '../persistence/codec.ts';
 import { lastSequence, type RecordHead } from '../persistence/record.ts';
+import { Attempts } from './attempts.ts';
 import { isRemembered, ownRecordId } from './command-ids.ts';
 import type { MemoryDefinition } from './definition.ts';
 import { HistoryError, type HistoryRecord, previousAfter, readRecord } from './history.ts';
@@ -46,6 +47,7 @@ export interface RecoveredMemory {
   bytesSinceSnapshot: number;
   readonly keys: RememberedKeys;
   readonly marks: TellMarks;
+  readonly attempts: Attempts;
   /** Tells not known to have been recorded by their receivers. */
   outbox: OutgoingTell[];
   lastTellNumber: number;
@@ -71,6 +73,7 @@ export function emptyMemory(state: unknown): RecoveredMemory {
     bytesSinceSnapshot: 0,
     keys: new RememberedKeys(),
     marks: new TellMarks(),
+    attempts: new Attempts(),
     outbox: [],
     lastTellNumber: 0,
     reminders: new Reminders(),
@@ -192,6 +195,7 @@ export class Recovery {
     recovered.snapshotPosition = head.position;
     for (const entry of body.window) recovered.keys.add(entry);
     for (const mark of body.marks) recovered.marks.restore(mark);
+    for (const attempt of body.attempts ?? []) recovered.attempts.note(attempt);
     recovered.outbox = [...body.outbox];
     recovered.lastTellNumber = body.lastTellNumber;
     recovered.reminders.apply((body.reminders ?? []).map((reminder) => ({ name: reminder.name, reminder })));
@@ -267,6 +271,8 @@ export class Recovery {
     }
     if (body.delivery) recovered.marks.advance(body.delivery, body.refusal !== undefined);
     if (body.reminders) recovered.reminders.apply(body.reminders);
+    recovered.attempts.settle(body.delivery, body.reminders ?? []);
+    if (body.attempt) recovered.attempts.note(body.attempt);
     if (commandId !== ownRecordId) recovered.lastCommandAt = head.time;
     for (const tell of body.tells) {
       recovered.outbox.push(tell);

@@ -41,6 +41,8 @@ export interface ShardLog {
   readonly shard: ShardId;
   /** Everything up to here is committed. */
   readonly committed: Position;
+  /** The time of the record with which this owner's epoch began, milliseconds since 1970. */
+  readonly epochBeganAt: number;
   /** The newest record's time: no later record has an earlier one. */
   readonly newestTime: number;
   /** Why nothing can be recorded just now (low disk, too much pending, moved), or undefined. */

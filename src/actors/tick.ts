@@ -10,6 +10,7 @@
  *                                     is a dead letter, and on to the next tick
  *     an actor it asked cannot answer now   tried again in the same way, for as long as it takes
  *     its command is not there        a dead letter at once, and on to the next tick
+ *     owners die of it                a dead letter after three of them, and on to the next tick (attempts.ts)
  */
 import { unreachable } from '../core/assert.ts';
 import { GreenroomError, type Rejection } from '../core/errors.ts';
@@ -17,6 +18,7 @@ import { textHash } from '../core/hash.ts';
 import type { ReminderChange, StoredReminder } from '../persistence/codec.ts';
 import { unsentWakeAt } from '../persistence/record.ts';
 import type { Activation } from './activation.ts';
+import { lethalTick } from './attempts.ts';
 import { assignedIdPrefix } from './command-ids.ts';
 import { deadLetterTell } from './dead-letters.ts';
 import type { CommandDefinition } from './definition.ts';
@@ -81,6 +83,8 @@ function wakeTask(activation: Activation): WakeTask {
   if (!reminder) return isExpired(activation, nowMs) ? { type: 'expire' } : { type: 'nothing' };
   const tick = { reminder, change: done(reminder, nowMs) };
   if (isSkipped(reminder, nowMs)) return { type: 'pass', tick, error: undefined };
+  const error = lethalTick(activation, reminder);
+  if (error) return { type: 'pass', tick, error };
   const command = definition.commands.get(reminder.command);
   if (command) return { type: 'tick', tick, command, id: tickId(activation, reminder) };
   const problem = `${definition.name} has no command '${reminder.command}'`;

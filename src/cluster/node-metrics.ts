@@ -33,6 +33,11 @@ export function nodeMetrics(
     counter('greenroom_tells_refused_total', 'Tells that their receivers refused for good', metrics.tellsRefused),
     counter('greenroom_dead_letters_total', 'Tells and reminders that became dead letters', metrics.deadLetters),
     counter('greenroom_reminder_ticks_total', 'Reminders that fired', metrics.ticks),
+    counter(
+      'greenroom_attempts_total',
+      'Deliveries and ticks that an earlier owner may have died of, recorded before they ran again',
+      metrics.attempts,
+    ),
     gauge('greenroom_actors_active', 'Actors in memory', host.activeCount),
     gauge(
       'greenroom_actors_quarantined',

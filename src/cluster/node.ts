@@ -57,6 +57,7 @@ export interface NodeSettings {
   readonly random: Random;
   readonly log: Log;
   readonly maxActive: number;
+  readonly attemptsMax?: number | undefined;
   readonly freeze: boolean;
   readonly heapUsed?: () => number;
   /** `host:port` of the cluster socket; what a transport says takes its place. */
@@ -116,6 +117,7 @@ export class ClusterNode implements Gateway {
       random,
       log,
       maxActive: settings.maxActive,
+      attemptsMax: settings.attemptsMax,
       freeze: settings.freeze,
       ...(settings.heapUsed ? { heapUsed: settings.heapUsed } : {}),
     });

@@ -19,6 +19,7 @@ export type NodeRefusal = () => string | undefined;
 export class OwnedShardLog implements ShardLog, Completion {
   readonly shard: ShardId;
   readonly epoch: Epoch;
+  readonly epochBeganAt: number;
   readonly confirmsAtOnce = true;
   readonly #journal: Journal;
   readonly #nodeRefusal: NodeRefusal;
@@ -64,7 +65,8 @@ export class OwnedShardLog implements ShardLog, Completion {
       previous: [],
       body,
     };
-    this.append(start, timeMs, { committed: () => whenServing.durable(), lost: (error) => whenServing.failed(error) });
+    const began = { committed: () => whenServing.durable(), lost: (error: Error) => whenServing.failed(error) };
+    this.epochBeganAt = this.append(start, timeMs, began).time;
   }
 
   confirm(confirmation: Confirmation): void {

@@ -36,6 +36,17 @@ export interface CommandBody {
   readonly tellsSettled?: readonly number[];
   /** Reminders that were set, moved on or ended, by name. */
   readonly reminders?: readonly ReminderChange[];
+  /** Present on a record that says that something is about to be tried again; nothing else is in it. */
+  readonly attempt?: StoredAttempt;
+}
+
+/** A delivery or a tick that is about to be run by an owner after one that was perhaps lost with it. */
+export interface StoredAttempt {
+  /** The sender, or the reminder's name. */
+  readonly key: string;
+  /** Which of its tells or ticks: the tell's number, or the time at which the tick was due. */
+  readonly what: number;
+  readonly count: number;
 }
 
 /** Why a delivery was refused. */
@@ -127,6 +138,7 @@ export interface SnapshotBody {
   readonly reminders?: readonly StoredReminder[];
   /** The time of the last recorded command; 0 or absent: none since it was deleted. */
   readonly lastCommandAt?: number;
+  readonly attempts?: readonly StoredAttempt[];
 }
 
 /** Body of an `epochStart` record. */
@@ -152,8 +164,8 @@ export function encodeCommandBody(body: CommandBody): Buffer {
     events.push(event.data === undefined ? [event.type, event.version] : [event.type, event.version, event.data]);
   }
   const fields: unknown[] = [body.commandId, body.fingerprint, events];
-  const { tells, delivery, tellsAcknowledged, reminders = [], tellsSettled = [], refusal } = body;
-  const isRare = reminders.length > 0 || tellsSettled.length > 0 || refusal !== undefined;
+  const { tells, delivery, tellsAcknowledged, reminders = [], tellsSettled = [], refusal, attempt } = body;
+  const isRare = reminders.length > 0 || tellsSettled.length > 0 || refusal !== undefined || attempt !== undefined;
   const talks = tells.length > 0 || delivery !== undefined || tellsAcknowledged > 0 || isRare;
   if (body.reply !== undefined || talks) fields.push(wrap(body.reply));
   if (talks) fields.push(tells.map(encodeTell), tellsAcknowledged);
@@ -161,6 +173,8 @@ export function encodeCommandBody(body: CommandBody): Buffer {
   else if (isRare) fields.push(null);
   if (isRare) fields.push(reminders.map(encodeReminderChange), tellsSettled);
   if (refusal) fields.push([refusal.code, refusal.message]);
+  else if (attempt) fields.push(null);
+  if (attempt) fields.push(encodeAttempt(attempt));
   return encodeData(fields);
 }
 
@@ -176,6 +190,7 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     reminders = [],
     tellsSettled = [],
     refusal,
+    attempt,
   ] = decodeData(bytes) as [
     CommandId,
     number,
@@ -186,7 +201,8 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     (EncodedMark | null)?,
     EncodedReminder[]?,
     number[]?,
-    [string, string]?,
+    ([string, string] | null)?,
+    EncodedAttempt?,
   ];
   return {
     commandId,
@@ -199,6 +215,7 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     ...(refusal ? { refusal: { code: refusal[0], message: refusal[1] } } : {}),
     ...(tellsSettled.length > 0 ? { tellsSettled } : {}),
     ...(reminders.length > 0 ? { reminders: reminders.map(decodeReminderChange) } : {}),
+    ...(attempt ? { attempt: decodeAttempt(attempt) } : {}),
   };
 }
 
@@ -219,9 +236,10 @@ export function encodeSnapshotBody(body: SnapshotBody): Buffer {
     body.outbox.map(encodeTell),
     body.lastTellNumber,
     body.marks.map(({ senderType, senderId, number, refused }) => [senderType, senderId, number, refused]),
-    ...(body.reminders?.length || body.lastCommandAt
+    ...(body.reminders?.length || body.lastCommandAt || body.attempts?.length
       ? [(body.reminders ?? []).map((reminder) => encodeReminder(reminder)), body.lastCommandAt ?? 0]
       : []),
+    ...(body.attempts?.length ? [body.attempts.map(encodeAttempt)] : []),
   ]);
 }
 
@@ -238,6 +256,7 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     marks,
     reminders = [],
     lastCommandAt = 0,
+    attempts = [],
   ] = decodeData(bytes) as [
     number,
     number,
@@ -250,6 +269,7 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     EncodedHighWaterMark[],
     EncodedReminder[]?,
     number?,
+    EncodedAttempt[]?,
   ];
   return {
     snapshotVersion,
@@ -269,6 +289,7 @@ export function decodeSnapshotBody(bytes: Uint8Array): SnapshotBody {
     marks: marks.map(decodeHighWaterMark),
     ...(reminders.length > 0 ? { reminders: reminders.map(decodeReminder) } : {}),
     ...(lastCommandAt > 0 ? { lastCommandAt } : {}),
+    ...(attempts.length > 0 ? { attempts: attempts.map(decodeAttempt) } : {}),
   };
 }
 
@@ -283,6 +304,7 @@ export function decodeEpochStartBody(bytes: Uint8Array): EpochStartBody {
 
 type EncodedTell = [number, string, string, string, unknown?];
 type EncodedMark = [string, string, number];
+type EncodedAttempt = [string, number, number];
 type EncodedHighWaterMark = [...EncodedMark, number?];
 /** The name alone: it is gone. */
 type EncodedReminder = [
@@ -362,4 +384,12 @@ function decodeMark([senderType, senderId, number]: EncodedMark): TellMark {
 
 function decodeHighWaterMark([senderType, senderId, number, refused]: EncodedHighWaterMark): HighWaterMark {
   return { senderType, senderId, number, ...(typeof refused === 'number' ? { refused } : {}) };
+}
+
+function encodeAttempt({ key, what, count }: StoredAttempt): EncodedAttempt {
+  return [key, what, count];
+}
+
+function decodeAttempt([key, what, count]: EncodedAttempt): StoredAttempt {
+  return { key, what, count };
 }

@@ -24,6 +24,7 @@ export interface TestOptions {
   readonly clock?: Clock;
   readonly freeze?: boolean;
   readonly maxActive?: number;
+  readonly attemptsMax?: number;
   readonly journal?: MemoryJournal;
   readonly passivateAfterMs?: number;
   readonly heapUsed?: () => number;
@@ -43,6 +44,7 @@ export async function testNode(actors: readonly ActorClass[], options: TestOptio
     random: seededRandom(1),
     log: silentLog,
     maxActive: options.maxActive ?? 100_000,
+    attemptsMax: options.attemptsMax,
     freeze: options.freeze ?? true,
     clusterAddress: '127.0.0.1:7400',
     ...(options.heapUsed ? { heapUsed: options.heapUsed } : {}),

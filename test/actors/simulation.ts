@@ -71,7 +71,7 @@ export async function simulate(seed: number): Promise<SimulationOutcome> {
   const clock = new VirtualClock();
   const violations: string[] = [];
   const acknowledged: Acknowledged[] = [];
-  let node: TestNode = await testNode([Shelf], { clock, maxActive: 2 });
+  let node: TestNode = await testNode([Shelf], { clock, maxActive: 2, attemptsMax: Number.POSITIVE_INFINITY });
   let crashes = 0;
   let retries = 0;
   let passivations = 0;

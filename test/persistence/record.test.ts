@@ -82,6 +82,7 @@ describe('bodies', () => {
   const plain = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(model, { noNullPrototype: true });
   const tell = plain({ number: u32, type: text, id: text, command: text, input: fc.option(data, { nil: undefined }) });
   const mark = plain({ senderType: text, senderId: text, number: u32 });
+  const tried = plain({ key: text, what: u48, count: u32 });
   const highWaterMark = plain({ senderType: text, senderId: text, number: u32, refused: u32 });
 
   const reminder = plain({
@@ -121,6 +122,7 @@ describe('bodies', () => {
       refusal: plain({ code: text, message: text }),
       tellsSettled: fc.array(u32, { minLength: 1, maxLength: 3 }),
       reminders: fc.array(change, { minLength: 1, maxLength: 3 }),
+      attempt: tried,
     });
     fc.assert(
       fc.property(body, rare, (common, more) => {
@@ -158,6 +160,7 @@ describe('bodies', () => {
     const rare = rarely({
       reminders: fc.array(reminder, { minLength: 1, maxLength: 3 }),
       lastCommandAt: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
+      attempts: fc.array(tried, { minLength: 1, maxLength: 3 }),
     });
     fc.assert(
       fc.property(body, rare, (common, more) => {

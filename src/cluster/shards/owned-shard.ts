@@ -94,6 +94,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   #durable: Position = 0;
   #committed: Position = 0;
   #startedAt: Position = 0;
+  #epochBeganAt = 0;
   /** By position from `#firstUncommitted` on. */
   #outcomes: AppendOutcome[] = [];
   #firstOutcome = 0;
@@ -194,7 +195,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
       owner: this.#home.storeId,
       replicas: this.replicas,
     });
-    this.append(epochStart(body), this.#home.wallMs(), { committed() {}, lost() {} });
+    this.#epochBeganAt = this.append(epochStart(body), this.#home.wallMs(), { committed() {}, lost() {} }).time;
   }
 
   /** O4: the map says that this epoch is active. */
@@ -212,6 +213,10 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
 
   get committed(): Position {
     return this.#committed;
+  }
+
+  get epochBeganAt(): number {
+    return this.#epochBeganAt;
   }
 
   get newestTime(): number {

@@ -185,6 +185,7 @@ class GreenroomCluster implements ClusterUnderTest {
       random,
       log,
       maxActive: tuning.maxActive,
+      attemptsMax: Number.POSITIVE_INFINITY,
       freeze: true,
       clusterAddress: `${name}:7400`,
       transport,

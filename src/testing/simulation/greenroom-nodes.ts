@@ -81,6 +81,7 @@ async function startAlone({ tuning }: ClusterSetup, seat: NodeSeat): Promise<Sim
     random,
     log,
     maxActive: tuning.maxActive,
+    attemptsMax: Number.POSITIVE_INFINITY,
     freeze: true,
     clusterAddress: `${name}:7400`,
   });
