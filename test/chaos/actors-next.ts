@@ -23,6 +23,9 @@ export class Ledger extends eventSourced({
   list() {
     return this.state.tokens;
   }
+  tellToExhaust(id: string) {
+    this.tell(this.actor(Ledger, id)).exhaust();
+  }
   exhaust() {
     const kept: unknown[] = [];
     for (;;) kept.push(new Array(1_000).fill(kept.length));

@@ -20,6 +20,9 @@ export class Ledger extends eventSourced({
     return this.state.tokens;
   }
   /** Kills the process that runs it, as a command with a leak does. */
+  tellToExhaust(id: string) {
+    this.tell(this.actor(Ledger, id)).exhaust();
+  }
   exhaust() {
     const kept: unknown[] = [];
     for (;;) kept.push(new Array(1_000).fill(kept.length));

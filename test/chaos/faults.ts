@@ -86,6 +86,30 @@ export const chaosFaults: readonly ChaosFault[] = [
     },
   },
   {
+    name: 'exhaust-tell',
+    what: 'a tell whose command uses up the heap of whoever runs it, until it is a dead letter; dead nodes are started again',
+    async run(cluster) {
+      const stop = cluster.supervise();
+      const greedy = `greedy-${performance.now()}`;
+      const teller = `${cluster.url(pick(cluster.running))}/v1/actors/Ledger/teller/tellToExhaust`;
+      const body = JSON.stringify(greedy);
+      const headers = { 'content-type': 'application/json' };
+      const { ok, status } = await fetch(teller, {
+        method: 'POST',
+        headers,
+        body,
+        signal: AbortSignal.timeout(30_000),
+      });
+      if (!ok) throw new Error(`the teller answered ${status}`);
+      const letter = await untilDeadLetter(cluster, greedy);
+      await cluster.untilWhole(1);
+      const died = (await stop()).map(({ name }) => name);
+      if (letter.reason.code !== 'COMMAND_FAILED')
+        throw new Error(`given up for another reason: ${letter.reason.code}`);
+      if (died.length === 0 || died.length > 4) throw new Error(`${died.length} nodes died of one tell: ${died}`);
+    },
+  },
+  {
     name: 'wipe',
     what: 'kill -9 of a node, its disk is gone, it joins anew under its name',
     async run(cluster) {
@@ -178,3 +202,25 @@ export const chaosFaults: readonly ChaosFault[] = [
     },
   },
 ];
+
+interface Letter {
+  readonly to: { readonly id: string };
+  readonly reason: { readonly code: string };
+}
+
+/** Waits until the tell to this ledger was given up. */
+async function untilDeadLetter(cluster: ChaosCluster, id: string): Promise<Letter> {
+  const endMs = performance.now() + 90_000;
+  for (;;) {
+    for (const name of cluster.running) {
+      const response = await fetch(`${cluster.url(name)}/v1/dead-letters`, {
+        signal: AbortSignal.timeout(2_000),
+      }).catch(() => undefined);
+      const found = response?.ok ? ((await response.json()) as { deadLetters: Letter[] }).deadLetters : [];
+      const letter = found.find(({ to }) => to.id === id);
+      if (letter) return letter;
+    }
+    if (performance.now() > endMs) throw new Error(`no dead letter for ${id}`);
+    await pause(200);
+  }
+}
