@@ -14,6 +14,7 @@ export const protocolMistakes = [
   'previous not checked',
   'commit taken beyond what matches',
   'read check always fine',
+  'repair not verified',
   // owner
   'seal with one answer too few',
   'seal takes the longest log of any epoch',

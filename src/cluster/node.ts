@@ -140,6 +140,8 @@ export class ClusterNode implements Gateway {
       dropShards: (shards) => this.host.dropShards(shards),
       isQuietIn: (shards) => this.host.isQuietIn(shards),
       served: () => this.host.waker.look(),
+      // What kept it from recovering is gone.
+      repaired: (type, id) => this.host.supervision.clear(type, id),
       answerQuery: (name, input) => this.#reads.answer(name, input),
       refusal: () => this.#refusal,
       expelled: (reason) => {

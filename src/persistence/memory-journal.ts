@@ -26,6 +26,8 @@ import {
   type WakeMark,
 } from './journal.ts';
 import { type JournalView, type ViewRow, viewRow } from './journal-view.ts';
+import { assertRepairs } from './log-repair.ts';
+import type { LogRow } from './log-row.ts';
 import {
   assertCommittable,
   assertControlName,
@@ -36,7 +38,8 @@ import {
   mustStay,
   tailAt,
 } from './log-rules.ts';
-import { type MemoryChange, MemoryDisk, type MemoryRow } from './memory-disk.ts';
+import type { LogDamage } from './log-walk.ts';
+import { type MemoryChange, MemoryDisk } from './memory-disk.ts';
 import type { EncodedRecord, RecordHead } from './record.ts';
 
 export interface MemoryJournalOptions {
@@ -54,7 +57,7 @@ interface Batch {
 }
 
 interface Log {
-  readonly rows: MemoryRow[];
+  readonly rows: LogRow[];
   readonly index: ActorOverlay;
   tail: LogTail;
   committed: Position;
@@ -68,6 +71,7 @@ export class MemoryJournal implements Journal {
   readonly #hardStates = new Map<ShardId, HardState>();
   readonly #controls = new Map<string, Buffer>();
   readonly #failureListeners: ((error: Error) => void)[] = [];
+  readonly #damageListeners: ((damage: LogDamage) => void)[] = [];
   #status: JournalStatus = 'closed';
   #boot = 0;
   #opened = false;
@@ -160,6 +164,10 @@ export class MemoryJournal implements Journal {
     this.#failureListeners.push(listener);
   }
 
+  onDamage(listener: (damage: LogDamage) => void): void {
+    this.#damageListeners.push(listener);
+  }
+
   tail(shard: ShardId): LogTail {
     return this.#logs.get(shard)?.tail ?? emptyTail;
   }
@@ -237,10 +245,26 @@ export class MemoryJournal implements Journal {
     this.#add({ type: 'hollow', shard, rows }, rows.length * 24, completion);
   }
 
+  repair(shard: ShardId, rows: readonly LogRow[], completion: Completion): void {
+    assertRepairs(this, shard, rows);
+    const log = this.#log(shard);
+    const own = rows.map((row) => ('bytes' in row ? row : hollowOf(row)));
+    for (const row of own) log.rows['bytes' in row ? row.head.position - 1 : row.position - 1] = row;
+    this.#add({ type: 'repair', shard, rows: own }, rows.length * 24, completion);
+  }
+
   read(shard: ShardId, position: Position): ReadResult {
     const row = this.#logs.get(shard)?.rows[position - 1];
     if (!row) return { type: 'absent' };
-    const damage = this.disk.damageAt(shard, position);
+    const result = this.#readRow(shard, position, row);
+    if (result.type === 'damaged')
+      for (const listener of this.#damageListeners) listener({ shard, position, ...damageOf(result) });
+    return result;
+  }
+
+  #readRow(shard: ShardId, position: Position, row: LogRow): ReadResult {
+    // What is to take the place of the damaged row is in memory only.
+    const damage = this.disk.logs.get(shard)?.[position - 1] === row ? this.disk.damageAt(shard, position) : undefined;
     if (damage === 'missing') return { type: 'damaged', problem: 'its row is missing' };
     if (damage === 'head') return { type: 'damaged', problem: 'its head does not verify' };
     if (!('bytes' in row)) return hollowResult(row);
@@ -269,7 +293,7 @@ export class MemoryJournal implements Journal {
       const { position, epoch, chain, time } = tail;
       return { position, epoch, chain, time };
     });
-    const copied = (shard: ShardId, row: MemoryRow): ViewRow => {
+    const copied = (shard: ShardId, row: LogRow): ViewRow => {
       const position = 'head' in row ? row.head.position : row.position;
       const damage = this.disk.damageAt(shard, position);
       if (damage === 'missing' || damage === 'head')
@@ -319,7 +343,7 @@ export class MemoryJournal implements Journal {
     return log;
   }
 
-  #take(log: Log, row: MemoryRow): void {
+  #take(log: Log, row: LogRow): void {
     log.rows.push(row);
     if (!('bytes' in row)) {
       log.tail = { position: row.position, epoch: row.epoch, chain: row.chain, time: log.tail.time };
@@ -391,6 +415,10 @@ export class MemoryJournal implements Journal {
     for (const completion of pending) completion.failed(error);
     for (const listener of this.#failureListeners) listener(error);
   }
+}
+
+function damageOf({ problem, head }: ReadResult & { type: 'damaged' }) {
+  return { problem, ...(head && head.type !== '' && { type: head.type, id: head.id }) };
 }
 
 function hollowOf({ position, epoch, actorHash, bodyCrc, chain }: HollowRecord | RecordHead): HollowRecord {

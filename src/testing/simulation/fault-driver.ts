@@ -87,7 +87,7 @@ export class FaultDriver {
           const disk = this.#cluster.disk(fault.node)!;
           if (fault.type === 'wipe') disk.wipe();
           else if (fault.how === 'lostRow') disk.loseNewestRow();
-          else disk.spoilRow(fault.how);
+          else for (let count = 0; count < fault.places; count++) disk.spoilRow(fault.how);
         });
       case 'oldImage':
         return this.#setBack(fault.node, fault.ageMs, fault.downMs);

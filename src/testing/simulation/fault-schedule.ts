@@ -125,7 +125,13 @@ function randomFault(kind: FaultKind, random: Random, { nodes, spares, survives 
     case 'syncError':
       return { type: kind, node, isKept: chance(random, 0.5), downMs };
     case 'damage':
-      return { type: kind, node, how: pick(random, ['lostRow', 'missing', 'head', 'body'] as const), downMs };
+      return {
+        type: kind,
+        node,
+        how: pick(random, ['lostRow', 'missing', 'head', 'body'] as const),
+        places: between(random, 1, 20),
+        downMs,
+      };
     case 'wipe':
       return { type: kind, node, downMs };
     case 'oldImage':

@@ -103,11 +103,14 @@ export class SimulatedDisk {
     return true;
   }
 
-  /** Spoils a row somewhere in a log. @returns false: nothing was there */
+  /** Spoils a row somewhere in a log, and some of its neighbours. @returns false: nothing was there */
   spoilRow(how: MemoryDamage): boolean {
     const shard = this.#someShard();
     if (shard === undefined) return false;
-    this.#memory.damage(shard, 1 + between(this.#random, 0, this.#memory.logs.get(shard)!.length - 1), how);
+    const { length } = this.#memory.logs.get(shard)!;
+    const first = 1 + between(this.#random, 0, length - 1);
+    const last = Math.min(length, first + (chance(this.#random, 0.3) ? between(this.#random, 1, 5) : 0));
+    for (let position = first; position <= last; position++) this.#memory.damage(shard, position, how);
     return true;
   }
 
