@@ -33,6 +33,8 @@ export const protocolMistakes = [
   'lane stays open after a refusal',
   'retries in another order',
   'answer of another lane taken',
+  // start
+  'old image trusted',
   // map
   'assign without after',
   'learner promoted before it has caught up',

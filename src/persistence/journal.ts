@@ -138,6 +138,10 @@ export interface Journal {
   readonly identity: StoreIdentity;
   /** This start's number, see {@link OpenReport}; 0 before `open`. */
   readonly boot: number;
+  /** Batches are numbered from 1, and no number comes twice in a store: the newest that is synced. */
+  readonly syncedBatch: number;
+  /** The newest batch that opening found, before this life wrote any. */
+  readonly batchAtOpen: number;
   /** Bytes added and not yet durable: what backpressure looks at. */
   readonly pendingBytes: number;
 

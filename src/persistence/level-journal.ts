@@ -141,6 +141,10 @@ export class LevelJournal implements Journal {
     return this.#ledger.synced;
   }
 
+  get batchAtOpen(): number {
+    return this.#store.loaded.n;
+  }
+
   /** How far bringing the index of actors to disk is. */
   get indexPhase(): IndexPhase {
     return this.#index.phase;

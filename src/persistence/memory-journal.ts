@@ -74,6 +74,7 @@ export class MemoryJournal implements Journal {
   readonly #damageListeners: ((damage: LogDamage) => void)[] = [];
   #status: JournalStatus = 'closed';
   #boot = 0;
+  #batchAtOpen = 0;
   #opened = false;
   #crashed = false;
   #failure: Error | undefined;
@@ -98,6 +99,14 @@ export class MemoryJournal implements Journal {
 
   get boot(): number {
     return this.#opened ? this.#boot : 0;
+  }
+
+  get syncedBatch(): number {
+    return this.disk.batches;
+  }
+
+  get batchAtOpen(): number {
+    return this.#batchAtOpen;
   }
 
   get pendingBytes(): number {
@@ -133,6 +142,7 @@ export class MemoryJournal implements Journal {
     disk.identity = identity;
     disk.boot += 1;
     this.#boot = disk.boot;
+    this.#batchAtOpen = disk.batches;
     this.#opened = true;
     this.#status = 'open';
     let recordsReplayed = 0;

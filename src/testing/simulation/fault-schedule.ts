@@ -135,7 +135,7 @@ function randomFault(kind: FaultKind, random: Random, { nodes, spares, survives 
     case 'wipe':
       return { type: kind, node, downMs };
     case 'oldImage':
-      return { type: kind, node, ageMs: spread(random, 500, 60_000), downMs };
+      return { type: kind, node, ageMs: spread(random, 6_000, 60_000), downMs };
     case 'join':
       return { type: kind, node: pick(random, spares) };
     case 'drain':

@@ -50,6 +50,7 @@ const survived: readonly FaultKind[] = [
   'syncError',
   'damage',
   'wipe',
+  'oldImage',
   'join',
   'drain',
   'remove',
@@ -147,7 +148,8 @@ class GreenroomCluster implements ClusterUnderTest {
       ({ active, assigned, learners }) =>
         active.epoch === assigned.epoch && learners.length === 0 && active.replicas.length >= wanted,
     );
-    if (this.#disks.get(name)?.memory.isSpoilt) return false;
+    const disk = this.#disks.get(name);
+    if (disk?.memory.isSpoilt || disk?.isSetBack) return false;
     const old = [...this.#machines].filter(([, machine]) => machine === name).map(([each]) => each);
     const isForgotten = (each: StoreId) =>
       each === store || map.shards.every(({ active }) => !active.replicas.includes(each));

@@ -33,6 +33,7 @@ export class SimulatedDisk {
   #memory = new MemoryDisk();
   #journal: MemoryJournal | undefined;
   #formats = 1;
+  #isSetBack = false;
   #slowness = 1;
 
   constructor(world: World, options: SimulatedDiskOptions) {
@@ -119,6 +120,7 @@ export class SimulatedDisk {
     this.#assertClosed();
     this.#memory = new MemoryDisk();
     this.#formats += 1;
+    this.#isSetBack = false;
   }
 
   /** A backup of what is synced now. */
@@ -129,7 +131,13 @@ export class SimulatedDisk {
   /** Puts an old backup in the place of what is there. Only while no process has it open. */
   restore(image: MemoryDisk): void {
     this.#assertClosed();
+    this.#isSetBack = image.batches < this.#memory.batches;
     this.#memory = image;
+  }
+
+  /** It holds less than was synced on it. */
+  get isSetBack(): boolean {
+    return this.#isSetBack;
   }
 
   #assertClosed(): void {
