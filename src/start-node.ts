@@ -86,7 +86,7 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
     const stopScrub = startScrub(journal, {
       clock: systemClock,
       bytesPerSecond: scrubBytesPerSecond,
-      onDamage: (damage) => log.error('a record does not verify; its actor will be quarantined', { ...damage }),
+      onDamage: (damage) => log.error('the scrub met a record that does not verify', { ...damage }),
       onDone: (recordsRead) => log.debug('every record was read and verified', { recordsRead }),
     });
     started.push({ close: async () => stopScrub() });

@@ -46,6 +46,8 @@ import { Binding, Turn } from './turn.ts';
 type Phase =
   /** Waits for its place among the recoveries, or is being recovered. */
   | 'recovering'
+  /** A record of its history is damaged, and is asked for from another copy. */
+  | 'repairing'
   /** `onActivate` runs. */
   | 'activating'
   | 'ready'
@@ -219,7 +221,7 @@ export class Activation {
     } catch (error) {
       this.#recovery = undefined;
       this.host.recoveryAbandoned();
-      this.#recoveryFailed(error);
+      this.host.recoverOnceRepaired(this, error, () => this.#recoveryFailed(error));
       return false;
     }
     this.#recovery = undefined;

@@ -23,6 +23,7 @@ import { deadLetterDefinition } from './dead-letters.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, checkFields } from './definition.ts';
 import type { Elsewhere, RoutedCommand } from './elsewhere.ts';
 import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts';
+import { DamagedRecordError } from './history.ts';
 import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
 import { IdleList, idleSince, leastRecent } from './idle-list.ts';
 import {
@@ -565,12 +566,16 @@ export class ActorHost implements RefTarget {
     home.activations.set(id, activation);
     this.#active += 1;
     if (!log) activation.phase = 'ready';
-    else if (this.#recovering < recoveriesMax) {
+    else this.#beginRecovery(activation);
+    if (this.#active > this.#options.maxActive) this.#passivateLeastRecent(this.#active - this.#options.maxActive);
+    return activation;
+  }
+
+  #beginRecovery(activation: Activation): void {
+    if (this.#recovering < recoveriesMax) {
       this.#recovering += 1;
       this.schedule(activation);
     } else this.#awaitingRecovery.push(activation);
-    if (this.#active > this.#options.maxActive) this.#passivateLeastRecent(this.#active - this.#options.maxActive);
-    return activation;
   }
 
   /** Why an actor cannot be woken now; undefined if it can be tried. */
@@ -635,6 +640,23 @@ export class ActorHost implements RefTarget {
     this.#active -= 1;
     this.metrics.passivations += 1;
     this.waker.left(activation);
+  }
+
+  /** A recovery that met a damaged record begins anew once it is repaired; any other, or one that is not, has failed. */
+  recoverOnceRepaired(activation: Activation, error: unknown, failed: () => void): void {
+    if (!(error instanceof DamagedRecordError)) {
+      failed();
+      return;
+    }
+    activation.phase = 'repairing';
+    this.becameBusy(activation);
+    activation.log!.awaitRepair(error.position, (isRepaired) => {
+      if (activation.phase !== 'repairing') return;
+      this.noLongerBusy(activation);
+      activation.phase = 'recovering';
+      if (isRepaired) this.#beginRecovery(activation);
+      else failed();
+    });
   }
 
   /** A failed recovery gives its place to the next one. */

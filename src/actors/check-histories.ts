@@ -229,6 +229,10 @@ class StoredShardLog implements ShardLog {
     return this.#journal.actor(this.shard, type, id);
   }
 
+  awaitRepair(_position: Position, told: (isRepaired: boolean) => void): void {
+    told(false);
+  }
+
   wakes(): Promise<readonly ListedWake[]> {
     return Promise.resolve([]);
   }

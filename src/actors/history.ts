@@ -21,6 +21,9 @@ export class HistoryError extends Error {
   }
 }
 
+/** A record that does not verify: another copy of the shard may still have it. */
+export class DamagedRecordError extends HistoryError {}
+
 export interface HistoryRecord {
   readonly head: RecordHead;
   readonly body: Buffer;
@@ -37,7 +40,7 @@ export function readRecord(log: ShardLog, position: Position): HistoryRecord | '
     case 'absent':
       throw new HistoryError(position, 'the record is missing');
     case 'damaged':
-      throw new HistoryError(position, `the record is damaged (${result.problem})`);
+      throw new DamagedRecordError(position, `the record is damaged (${result.problem})`);
   }
 }
 

@@ -57,6 +57,11 @@ export interface ShardLog {
   append(draft: RecordDraft, timeMs: number, outcome: AppendOutcome): AppendedAt;
   /** What was appended, committed or not. Synchronous. */
   read(position: Position): ReadResult;
+  /**
+   * A record that was read is damaged: tells, later, whether it can be read again because another copy had it. false where
+   * there is none, or none that answers in time.
+   */
+  awaitRepair(position: Position, told: (isRepaired: boolean) => void): void;
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined;
   /** See `Journal.wakes`: appended records count, committed or not. */
   wakes(after: WakeMark, limit: number): Promise<readonly ListedWake[]>;

@@ -34,6 +34,8 @@ export interface MemberOptions {
   readonly isQuietIn: (shards: ReadonlySet<ShardId>) => boolean;
   /** These shards are served here from now on. */
   readonly served: (shards: readonly OwnedShard[]) => void;
+  /** A damaged record of this actor can be read again. */
+  readonly repaired: (type: string, id: string) => void;
   readonly answerQuery: QueryHandler;
   readonly refusal: () => LogRefusal | undefined;
   /** This node may not go on: it was removed, or its cluster refused it. */

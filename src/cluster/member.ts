@@ -3,7 +3,6 @@
  * control log and the map that it makes, failure detection, the leader's work, the shards of this store and the routing of
  * commands to all others.
  */
-
 import type { StoreId } from '../core/ids.ts';
 import type {
   Channel,
@@ -109,6 +108,7 @@ export class ClusterMember implements TransportHandlers {
       },
       fencing: ({ shard, committed }) => this.router.noLongerHere(shard, committed),
       fenced: (shards) => options.dropShards(new Set(shards.map(({ shard }) => shard))),
+      repaired: options.repaired,
     });
     this.#server = new CommandServer({
       clock,

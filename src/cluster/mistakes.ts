@@ -14,6 +14,7 @@ export const protocolMistakes = [
   'previous not checked',
   'commit taken beyond what matches',
   'read check always fine',
+  'repair not verified',
   // owner
   'seal with one answer too few',
   'seal takes the longest log of any epoch',
@@ -32,6 +33,8 @@ export const protocolMistakes = [
   'lane stays open after a refusal',
   'retries in another order',
   'answer of another lane taken',
+  // start
+  'old image trusted',
   // map
   'assign without after',
   'learner promoted before it has caught up',

@@ -44,6 +44,12 @@ export function nodeMetrics(
       'Actors that cannot recover and wait for an operator',
       host.supervision.quarantined,
     ),
+    counter(
+      'greenroom_records_repaired_total',
+      'Damaged records that were replaced by the same record of another copy',
+      member.shards.repairs.repairedTotal,
+    ),
+    gauge('greenroom_records_damaged', 'Records known to be damaged on this node', member.shards.repairs.damaged),
     gauge('greenroom_commands_queued', 'Commands in mailboxes', host.queued),
     gauge('greenroom_shards_owned', 'Shards this node owns', [...member.shards.allOwned].length),
     gauge('greenroom_shards_under_replicated', 'Shards with fewer copies than wanted', health?.underReplicated ?? 0),

@@ -47,6 +47,7 @@ import { drainMember, removeMember } from './membership/member-requests.ts';
 import { type Mistaken, noMistakes } from './mistakes.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import { LateAttempts } from './routing/late-attempts.ts';
+import { WitnessedTransport } from './witnessed-transport.ts';
 
 export interface NodeSettings {
   readonly name: NodeName;
@@ -102,7 +103,16 @@ export class ClusterNode implements Gateway {
     this.name = settings.name;
     const { journal, clock, random, log, definitions } = settings;
     this.#lateAttempts = new LateAttempts(() => clock.monotonicMs());
-    const transport = settings.transport ?? loneTransport(settings.clusterAddress);
+    const transport = settings.transport
+      ? new WitnessedTransport({
+          journal,
+          transport: settings.transport,
+          clock,
+          log,
+          mistaken: settings.mistaken ?? noMistakes,
+          outdated: ({ message }) => this.#end(message),
+        })
+      : loneTransport(settings.clusterAddress);
     const seeds = settings.seeds ?? [];
     this.host = new ActorHost({
       definitions,
@@ -142,12 +152,11 @@ export class ClusterNode implements Gateway {
       dropShards: (shards) => this.host.dropShards(shards),
       isQuietIn: (shards) => this.host.isQuietIn(shards),
       served: () => this.host.waker.look(),
+      // What kept it from recovering is gone.
+      repaired: (type, id) => this.host.supervision.clear(type, id),
       answerQuery: (name, input) => this.#reads.answer(name, input),
       refusal: () => this.#refusal,
-      expelled: (reason) => {
-        log.error('this node cannot go on', { reason });
-        settings.expelled?.(reason);
-      },
+      expelled: (reason) => this.#end(reason),
     });
     const local = new LocalReads({ host: this.host, journal, served: (shard) => this.member.shards.served(shard) });
     this.#reads = new ClusterReads({
@@ -162,6 +171,12 @@ export class ClusterNode implements Gateway {
       this.host.stopAdmitting(`this node's disk failed: ${error.message}`);
       void this.member.close(`this node's disk failed: ${error.message}`);
     });
+  }
+
+  /** It may not go on. */
+  #end(reason: string): void {
+    this.#settings.log.error('this node cannot go on', { reason });
+    this.#settings.expelled?.(reason);
   }
 
   /** Starts a node; resolves once it is a member and serves what it owns. */

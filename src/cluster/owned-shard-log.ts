@@ -117,6 +117,10 @@ export class OwnedShardLog implements ShardLog, Completion {
     return this.#journal.read(this.shard, position);
   }
 
+  awaitRepair(_position: Position, told: (isRepaired: boolean) => void): void {
+    told(false);
+  }
+
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
     return this.#journal.actor(this.shard, type, id);
   }

@@ -14,6 +14,8 @@ export type JournalErrorCode =
   | 'STORE_MISMATCH'
   /** Synced data is missing or does not verify. */
   | 'STORE_DAMAGED'
+  /** An old copy of the store: its peers have seen more of it than it holds. */
+  | 'STORE_OUTDATED'
   /** A write or fsync failed. */
   | 'STORE_FAILED';
 

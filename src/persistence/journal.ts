@@ -17,7 +17,8 @@
  * - **Failure is final.** After a failed write or fsync every pending and later completion gets `failed(error)`, the
  *   status is `failed`, and `onFailure` is called once. What was in flight may or may not be on disk. Reads go on.
  * - **Damage is told, never served.** A record whose head or body does not verify is reported as damaged by `read`;
- *   a store that lost synced rows does not open (`DamagedStore`), and is left as it was found.
+ *   a store that lost synced rows does not open (`STORE_DAMAGED`), and is left as it was found. `onDamage` is told of
+ *   every damaged record that is met; `repair` puts the same record of another copy in its place, and nothing else.
  * - **Actor index.** `actor` answers from the newest record of that actor in the log. It covers everything
  *   appended; what it flushes to disk covers only what `commit` has announced. So does `wakes`, the same entries in
  *   the order of their `wakeAt`: who has to be woken is known without reading anybody's history.
@@ -27,6 +28,8 @@
 import type { ActorId, ActorTypeName, Epoch, Position, SequenceNumber, ShardId } from '../core/ids.ts';
 import type { HollowRecord } from './hollow.ts';
 import type { JournalView } from './journal-view.ts';
+import type { LogRow } from './log-row.ts';
+import type { LogDamage } from './log-walk.ts';
 import type { EncodedRecord, RecordHead } from './record.ts';
 
 export { JournalError, type JournalErrorCode } from './journal-error.ts';
@@ -135,6 +138,10 @@ export interface Journal {
   readonly identity: StoreIdentity;
   /** This start's number, see {@link OpenReport}; 0 before `open`. */
   readonly boot: number;
+  /** Batches are numbered from 1, and no number comes twice in a store: the newest that is synced. */
+  readonly syncedBatch: number;
+  /** The newest batch that opening found, before this life wrote any. */
+  readonly batchAtOpen: number;
   /** Bytes added and not yet durable: what backpressure looks at. */
   readonly pendingBytes: number;
 
@@ -145,6 +152,11 @@ export interface Journal {
   /** Resolves once everything added before the call is durable. @throws if the journal has failed */
   flush(): Promise<void>;
   onFailure(listener: (error: Error) => void): void;
+  /**
+   * Told of records that do not verify, each time one is met, in the middle of the read that meets it (so it must not read
+   * itself); those met at opening are told at once.
+   */
+  onDamage(listener: (damage: LogDamage) => void): void;
 
   /** The end of the shard's log, including what is not durable yet. */
   tail(shard: ShardId): LogTail;
@@ -171,6 +183,14 @@ export interface Journal {
    * hollow already or absent; an actor's newest record and newest snapshot; the deletion of a deleted actor.
    */
   hollow(shard: ShardId, positions: readonly Position[], completion: Completion): void;
+
+  /**
+   * Puts consecutive rows of another copy in the place of damaged ones. They are read at the latest when they are durable.
+   * The log's chain says that they are the ones that lay there.
+   *
+   * @throws AssertionFailure if a row is not damaged, or does not fit (see `fitsIn` in log-repair.ts)
+   */
+  repair(shard: ShardId, rows: readonly LogRow[], completion: Completion): void;
 
   /** Synchronous: a point read is far cheaper than a hop to the thread pool; callers bound how many they do per turn. */
   read(shard: ShardId, position: Position): ReadResult;

@@ -38,6 +38,8 @@ import { logFileNumber } from './leveldb-manifest.ts';
 import { listActors } from './list-actors.ts';
 import { listWakes } from './list-wakes.ts';
 import { headOf, LogReader } from './log-reader.ts';
+import { assertRepairs } from './log-repair.ts';
+import type { LogRow } from './log-row.ts';
 import {
   assertCommittable,
   assertControlName,
@@ -87,6 +89,9 @@ export class LevelJournal implements Journal {
   readonly #limits: LevelJournalLimits;
   readonly #defer: (task: () => void) => void;
   readonly #failureListeners: ((error: Error) => void)[] = [];
+  readonly #damageListeners: ((damage: LogDamage) => void)[] = [];
+  /** Met at opening. */
+  #damages: readonly LogDamage[] = [];
   #status: JournalStatus = 'closed';
   #boot = 0;
   #isOpening = false;
@@ -111,6 +116,7 @@ export class LevelJournal implements Journal {
     this.#options = options;
     this.#limits = { ...levelJournalLimits, ...options.limits };
     this.#defer = options.defer ?? setImmediate;
+    if (options.onDamage) this.onDamage(options.onDamage);
   }
 
   get status(): JournalStatus {
@@ -135,6 +141,10 @@ export class LevelJournal implements Journal {
     return this.#ledger.synced;
   }
 
+  get batchAtOpen(): number {
+    return this.#store.loaded.n;
+  }
+
   /** How far bringing the index of actors to disk is. */
   get indexPhase(): IndexPhase {
     return this.#index.phase;
@@ -157,9 +167,7 @@ export class LevelJournal implements Journal {
     this.#store = store;
     this.#database = store.database;
     this.#shards = loaded.shards;
-    this.#reader = new LogReader(store.database, loaded.identity.shardCount, (damage) =>
-      this.#options.onDamage?.(damage),
-    );
+    this.#reader = new LogReader(store.database, loaded.identity.shardCount, (damage) => this.#tellDamage(damage));
     this.#actors = new ActorLayers(store.database, this.#reader);
     this.#states = new StateTable(loaded.hardStates, loaded.controls);
     this.#logRows = loaded.logRows;
@@ -177,7 +185,8 @@ export class LevelJournal implements Journal {
       await this.close();
       throw error;
     }
-    for (const damage of loaded.damages) this.#options.onDamage?.(damage);
+    this.#damages = loaded.damages;
+    for (const damage of loaded.damages) this.#tellDamage(damage);
     return { boot, recordsReplayed: loaded.recordsRead, tookMs: performance.now() - startMs };
   }
 
@@ -210,6 +219,11 @@ export class LevelJournal implements Journal {
 
   onFailure(listener: (error: Error) => void): void {
     this.#failureListeners.push(listener);
+  }
+
+  onDamage(listener: (damage: LogDamage) => void): void {
+    this.#damageListeners.push(listener);
+    for (const damage of this.#damages) listener(damage);
   }
 
   tail(shard: ShardId): LogTail {
@@ -315,6 +329,22 @@ export class LevelJournal implements Journal {
     for (const block of blocks.values()) this.#putBlock(open, block, batch);
   }
 
+  repair(shard: ShardId, rows: readonly LogRow[], completion: Completion): void {
+    const open = this.#shard(shard);
+    assertRepairs(this, shard, rows);
+    const bytes = rows.reduce((sum, row) => sum + ('bytes' in row ? row.bytes.length : smallRowBytes), 0);
+    const batch = this.#add(bytes, completion);
+    for (const row of rows) {
+      if ('bytes' in row) {
+        batch.rows.put(open.keyAt(row.head.position), row.bytes);
+        continue;
+      }
+      const { position } = row;
+      batch.rows.del(open.keyAt(position));
+      this.#putBlock(open, withHollow(this.#reader.hollowBlock(open, hollowBlockStart(position)), row, 0), batch);
+    }
+  }
+
   read(shard: ShardId, position: Position): ReadResult {
     return this.#reader.read(this.#shard(shard), position);
   }
@@ -349,6 +379,10 @@ export class LevelJournal implements Journal {
     } catch {
       return undefined;
     }
+  }
+
+  #tellDamage(damage: LogDamage): void {
+    for (const listener of this.#damageListeners) listener(damage);
   }
 
   #assertOpened(): void {

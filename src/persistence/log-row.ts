@@ -1,8 +1,12 @@
 /** What the bytes at a place of a shard's log say, with every check that can be made of one row alone. */
 import type { Position, ShardId } from '../core/ids.ts';
+import type { HollowRecord } from './hollow.ts';
 import type { ReadResult } from './journal.ts';
 import { belongsTo } from './log-rules.ts';
 import { decodeHead, type EncodedRecord, verifiedBody } from './record.ts';
+
+/** What lies at one place of a log: a record, or what is left of it. */
+export type LogRow = EncodedRecord | HollowRecord;
 
 /** A row that must be there and is not. */
 export const missingRow: ReadResult = { type: 'damaged', problem: 'its row is missing' };

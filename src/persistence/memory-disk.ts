@@ -7,16 +7,14 @@ import { assert } from '../core/assert.ts';
 import type { Position, ShardId } from '../core/ids.ts';
 import type { HollowRecord } from './hollow.ts';
 import type { HardState, StoreIdentity } from './journal.ts';
-import type { EncodedRecord } from './record.ts';
-
-/** One place of a log: the record, or what is left of it. */
-export type MemoryRow = EncodedRecord | HollowRecord;
+import type { LogRow } from './log-row.ts';
 
 /** What a batch does to the disk; all of a batch's changes happen, or none. */
 export type MemoryChange =
-  | { readonly type: 'append'; readonly shard: ShardId; readonly row: MemoryRow }
+  | { readonly type: 'append'; readonly shard: ShardId; readonly row: LogRow }
   | { readonly type: 'truncate'; readonly shard: ShardId; readonly position: Position }
   | { readonly type: 'hollow'; readonly shard: ShardId; readonly rows: readonly HollowRecord[] }
+  | { readonly type: 'repair'; readonly shard: ShardId; readonly rows: readonly LogRow[] }
   | { readonly type: 'hardState'; readonly shard: ShardId; readonly state: HardState }
   | { readonly type: 'control'; readonly name: string; readonly value: Buffer };
 
@@ -27,7 +25,7 @@ export class MemoryDisk {
   /** Written when the disk is formatted. */
   identity: StoreIdentity | undefined;
   boot = 0;
-  readonly logs = new Map<ShardId, MemoryRow[]>();
+  readonly logs = new Map<ShardId, LogRow[]>();
   readonly hardStates = new Map<ShardId, HardState>();
   readonly controls = new Map<string, Buffer>();
   /** What the last checkpoint knew as committed. */
@@ -114,6 +112,11 @@ export class MemoryDisk {
     return this.#lostBatches;
   }
 
+  /** Rows are spoilt. */
+  get isSpoilt(): boolean {
+    return this.#damage.size > 0;
+  }
+
   damageAt(shard: ShardId, position: Position): MemoryDamage | undefined {
     return this.#damage.size === 0 ? undefined : this.#damage.get(`${shard}/${position}`);
   }
@@ -162,9 +165,11 @@ export class MemoryDisk {
         return;
       }
       case 'hollow':
+      case 'repair':
         for (const row of change.rows) {
-          this.#rows(change.shard)[row.position - 1] = row;
-          this.#heal(change.shard, row.position);
+          const { position } = 'bytes' in row ? row.head : row;
+          this.#rows(change.shard)[position - 1] = row;
+          this.#heal(change.shard, position);
         }
         return;
       case 'hardState':
@@ -176,10 +181,10 @@ export class MemoryDisk {
     }
   }
 
-  #rows(shard: ShardId): MemoryRow[] {
+  #rows(shard: ShardId): LogRow[] {
     const known = this.logs.get(shard);
     if (known) return known;
-    const rows: MemoryRow[] = [];
+    const rows: LogRow[] = [];
     this.logs.set(shard, rows);
     return rows;
   }

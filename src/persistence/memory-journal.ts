@@ -26,6 +26,8 @@ import {
   type WakeMark,
 } from './journal.ts';
 import { type JournalView, type ViewRow, viewRow } from './journal-view.ts';
+import { assertRepairs } from './log-repair.ts';
+import type { LogRow } from './log-row.ts';
 import {
   assertCommittable,
   assertControlName,
@@ -36,7 +38,8 @@ import {
   mustStay,
   tailAt,
 } from './log-rules.ts';
-import { type MemoryChange, MemoryDisk, type MemoryRow } from './memory-disk.ts';
+import type { LogDamage } from './log-walk.ts';
+import { type MemoryChange, MemoryDisk } from './memory-disk.ts';
 import type { EncodedRecord, RecordHead } from './record.ts';
 
 export interface MemoryJournalOptions {
@@ -54,7 +57,7 @@ interface Batch {
 }
 
 interface Log {
-  readonly rows: MemoryRow[];
+  readonly rows: LogRow[];
   readonly index: ActorOverlay;
   tail: LogTail;
   committed: Position;
@@ -68,8 +71,10 @@ export class MemoryJournal implements Journal {
   readonly #hardStates = new Map<ShardId, HardState>();
   readonly #controls = new Map<string, Buffer>();
   readonly #failureListeners: ((error: Error) => void)[] = [];
+  readonly #damageListeners: ((damage: LogDamage) => void)[] = [];
   #status: JournalStatus = 'closed';
   #boot = 0;
+  #batchAtOpen = 0;
   #opened = false;
   #crashed = false;
   #failure: Error | undefined;
@@ -94,6 +99,14 @@ export class MemoryJournal implements Journal {
 
   get boot(): number {
     return this.#opened ? this.#boot : 0;
+  }
+
+  get syncedBatch(): number {
+    return this.disk.batches;
+  }
+
+  get batchAtOpen(): number {
+    return this.#batchAtOpen;
   }
 
   get pendingBytes(): number {
@@ -129,6 +142,7 @@ export class MemoryJournal implements Journal {
     disk.identity = identity;
     disk.boot += 1;
     this.#boot = disk.boot;
+    this.#batchAtOpen = disk.batches;
     this.#opened = true;
     this.#status = 'open';
     let recordsReplayed = 0;
@@ -158,6 +172,10 @@ export class MemoryJournal implements Journal {
 
   onFailure(listener: (error: Error) => void): void {
     this.#failureListeners.push(listener);
+  }
+
+  onDamage(listener: (damage: LogDamage) => void): void {
+    this.#damageListeners.push(listener);
   }
 
   tail(shard: ShardId): LogTail {
@@ -237,10 +255,26 @@ export class MemoryJournal implements Journal {
     this.#add({ type: 'hollow', shard, rows }, rows.length * 24, completion);
   }
 
+  repair(shard: ShardId, rows: readonly LogRow[], completion: Completion): void {
+    assertRepairs(this, shard, rows);
+    const log = this.#log(shard);
+    const own = rows.map((row) => ('bytes' in row ? row : hollowOf(row)));
+    for (const row of own) log.rows['bytes' in row ? row.head.position - 1 : row.position - 1] = row;
+    this.#add({ type: 'repair', shard, rows: own }, rows.length * 24, completion);
+  }
+
   read(shard: ShardId, position: Position): ReadResult {
     const row = this.#logs.get(shard)?.rows[position - 1];
     if (!row) return { type: 'absent' };
-    const damage = this.disk.damageAt(shard, position);
+    const result = this.#readRow(shard, position, row);
+    if (result.type === 'damaged')
+      for (const listener of this.#damageListeners) listener({ shard, position, ...damageOf(result) });
+    return result;
+  }
+
+  #readRow(shard: ShardId, position: Position, row: LogRow): ReadResult {
+    // What is to take the place of the damaged row is in memory only.
+    const damage = this.disk.logs.get(shard)?.[position - 1] === row ? this.disk.damageAt(shard, position) : undefined;
     if (damage === 'missing') return { type: 'damaged', problem: 'its row is missing' };
     if (damage === 'head') return { type: 'damaged', problem: 'its head does not verify' };
     if (!('bytes' in row)) return hollowResult(row);
@@ -269,7 +303,7 @@ export class MemoryJournal implements Journal {
       const { position, epoch, chain, time } = tail;
       return { position, epoch, chain, time };
     });
-    const copied = (shard: ShardId, row: MemoryRow): ViewRow => {
+    const copied = (shard: ShardId, row: LogRow): ViewRow => {
       const position = 'head' in row ? row.head.position : row.position;
       const damage = this.disk.damageAt(shard, position);
       if (damage === 'missing' || damage === 'head')
@@ -319,7 +353,7 @@ export class MemoryJournal implements Journal {
     return log;
   }
 
-  #take(log: Log, row: MemoryRow): void {
+  #take(log: Log, row: LogRow): void {
     log.rows.push(row);
     if (!('bytes' in row)) {
       log.tail = { position: row.position, epoch: row.epoch, chain: row.chain, time: log.tail.time };
@@ -391,6 +425,10 @@ export class MemoryJournal implements Journal {
     for (const completion of pending) completion.failed(error);
     for (const listener of this.#failureListeners) listener(error);
   }
+}
+
+function damageOf({ problem, head }: ReadResult & { type: 'damaged' }) {
+  return { problem, ...(head && head.type !== '' && { type: head.type, id: head.id }) };
 }
 
 function hollowOf({ position, epoch, actorHash, bodyCrc, chain }: HollowRecord | RecordHead): HollowRecord {

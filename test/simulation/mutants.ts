@@ -11,6 +11,7 @@ import { simulate } from '../../src/testing/simulation/simulation.ts';
 import { routingStories } from '../cluster/routing/told.ts';
 import { simulate as simulateShard } from '../cluster/shards/simulation.ts';
 import { stories, tell } from '../cluster/shards/told.ts';
+import { startsOnOldImage } from '../cluster/starting.ts';
 import { parseSimulationArguments } from './arguments.ts';
 
 interface Caught {
@@ -44,6 +45,8 @@ async function inTheShardLog(mistake: string): Promise<Caught | undefined> {
     return { by: 'a story of one replica', seeds: '' };
   if (routingStories.some((story) => story(protocolMistake).join() !== story().join()))
     return { by: 'a story of a router and an owner', seeds: '' };
+  if ((await startsOnOldImage(protocolMistake)) !== (await startsOnOldImage()))
+    return { by: 'a story of three starting nodes', seeds: '' };
   const claims = new Set<string>();
   let found = 0;
   for (let seed = 1; seed <= shardSeedsMax; seed++) {

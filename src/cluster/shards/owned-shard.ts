@@ -23,6 +23,7 @@ import type {
   ReadResult,
   WakeMark,
 } from '../../persistence/journal.ts';
+import type { LogRow } from '../../persistence/log-row.ts';
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
 import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
@@ -31,7 +32,7 @@ import type { CheckedShard } from './read-checks.ts';
 import { placeAt } from './replicas.ts';
 import { type ReplicatedLog, Replication } from './replication.ts';
 import { Sealing } from './sealing.ts';
-import { encodeShardMessage, type LogPlace, type LogRow, rowPlace, type ShardMessage } from './shard-messages.ts';
+import { encodeShardMessage, type LogPlace, rowPlace, type ShardMessage } from './shard-messages.ts';
 
 export type OwnerPhase = 'sealing' | 'copying' | 'starting' | 'activating' | 'serving' | 'fenced';
 
@@ -50,7 +51,11 @@ export interface OwnerHome {
   activate(shard: OwnedShard): void;
   confirm(shard: CheckedShard, confirmation: Confirmation): void;
   /** Appends what is missing of another copy's rows, and cuts off what conflicts with them. */
-  copy(shard: ShardId, rows: readonly LogRow[]): void;
+  copy(from: StoreId, shard: ShardId, rows: readonly LogRow[]): void;
+  /** A damaged record that may not be committed is known in this store's copy. */
+  isDoubtful(shard: ShardId): boolean;
+  /** See {@link ShardLog.awaitRepair}. */
+  awaitRepair(shard: ShardId, position: Position, told: (isRepaired: boolean) => void): void;
   /** It serves no more, from this moment on; what it has in flight is told next. */
   fencing(shard: OwnedShard): void;
   /** Nobody on this node may use the shard any more. */
@@ -87,6 +92,8 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   readonly #clusterId: string;
   readonly #sealing: Sealing;
   readonly #replication: Replication;
+  /** Its own promise is durable. */
+  #hasBegun = false;
   #position: Position = 0;
   #chain = 0;
   #time = 0;
@@ -118,12 +125,18 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   /** O2. This store's own promise is durable. */
   begin(): void {
     if (this.phase !== 'sealing') return;
-    const { journal, storeId } = this.#home;
-    const { position, epoch, chain } = journal.tail(this.shard);
-    if (this.#sealing.asks(storeId))
-      this.#sealing.answered(storeId, { position, epoch, chain }, journal.committed(this.shard));
+    this.#hasBegun = true;
+    this.#answerOwn();
     for (const peer of this.#sealing.open) this.#askPromise(peer);
     this.#lookAtSeal();
+  }
+
+  /** This store's own answer to the seal, unless it cannot read what it holds. */
+  #answerOwn(): void {
+    const { journal, storeId } = this.#home;
+    if (!this.#sealing.asks(storeId) || this.#home.isDoubtful(this.shard)) return;
+    const { position, epoch, chain } = journal.tail(this.shard);
+    this.#sealing.answered(storeId, { position, epoch, chain }, journal.committed(this.shard));
   }
 
   #askPromise(peer: StoreId): void {
@@ -168,7 +181,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
       this.#fetch(this.#sealing.lookFurtherBack(previous.position, journal.committed(this.shard)));
       return;
     }
-    this.#home.copy(this.shard, rows);
+    this.#home.copy(from, this.shard, rows);
     const { position } = journal.tail(this.shard);
     const last = rows.length > 0 ? rowPlace(rows.at(-1)!).position : previous.position;
     if (last < tail.position) {
@@ -178,6 +191,22 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
     // What lies beyond the best log is a suffix that nobody acknowledged.
     if (position > tail.position) journal.truncate(this.shard, tail.position, { durable() {}, failed() {} });
     this.#start();
+  }
+
+  /** The source of the best log has a damaged record there: others may do without it, or it is repaired. */
+  sourceUnreadable(from: StoreId): void {
+    if (this.phase !== 'copying' || from !== this.#sealing.source) return;
+    this.phase = 'sealing';
+    this.#sealing.forget(from);
+    this.#lookAtSeal();
+  }
+
+  /**
+   * A record of this log cannot be read, so no replica can be brought past it. Until it serves, an owner whose own log is
+   * in doubt gives up: it seals again, and its own answer does not count then.
+   */
+  unreadable(position: Position): void {
+    if (this.phase === 'starting' && position > this.#home.journal.committed(this.shard)) this.becomeFenced();
   }
 
   #start(): void {
@@ -265,6 +294,10 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
 
   read(position: Position): ReadResult {
     return this.#home.journal.read(this.shard, position);
+  }
+
+  awaitRepair(position: Position, told: (isRepaired: boolean) => void): void {
+    this.#home.awaitRepair(this.shard, position, told);
   }
 
   actor(type: ActorTypeName, id: ActorId): ActorIndexEntry | undefined {
@@ -402,6 +435,10 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   /** Tells followers of the newest commit where no append carried it, and goes on where something got stuck. */
   sweep(): void {
     if (this.phase === 'sealing') {
+      // Its own answer waits for its own promise, and for what was damaged.
+      if (this.#hasBegun) this.#answerOwn();
+      this.#lookAtSeal();
+      if (this.phase !== 'sealing') return;
       for (const peer of this.#sealing.open) if (this.#home.isUp(peer)) this.#askPromise(peer);
       return;
     }

@@ -10,23 +10,20 @@
 import { assert } from '../../core/assert.ts';
 import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { Completion, Journal } from '../../persistence/journal.ts';
-import { wholeRow } from '../../persistence/log-row.ts';
+import { damagedRun, type LogRun } from '../../persistence/log-repair.ts';
+import { type LogRow, wholeRow } from '../../persistence/log-row.ts';
 import { type Mistaken, noMistakes } from '../mistakes.ts';
 import { type ShardLimits, shardLimits } from './follower.ts';
-import {
-  encodeShardMessage,
-  type LogPlace,
-  type LogRow,
-  rowLength,
-  rowPlace,
-  type ShardMessage,
-} from './shard-messages.ts';
+import type { Repairs } from './repairs.ts';
+import { encodeShardMessage, type LogPlace, rowLength, rowPlace, type ShardMessage } from './shard-messages.ts';
 
 export interface ReplicasOptions {
   readonly journal: Journal;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   /** An epoch was promised to `owner`: whoever serves a lower one on this node is fenced. Not durable yet. */
   readonly promised: (shard: ShardId, epoch: Epoch, owner: StoreId) => void;
+  /** Damaged records of this store's copies. */
+  readonly repairs: Pick<Repairs, 'isDoubtful' | 'repair'>;
   readonly mistaken?: Mistaken;
   readonly limits?: ShardLimits;
 }
@@ -79,7 +76,8 @@ export class Replicas {
 
   receivePromise(from: StoreId, { shard, epoch }: Message<'promise'>): void {
     const isPromised = this.promise(shard, epoch, from, () => {
-      if (this.promisedEpoch(shard) !== epoch) return;
+      // What it cannot read it does not offer: asked again, it answers once it is repaired.
+      if (this.promisedEpoch(shard) !== epoch || this.#options.repairs.isDoubtful(shard)) return;
       const { position, epoch: tailEpoch, chain } = this.#journal.tail(shard);
       const tail = { position, epoch: tailEpoch, chain };
       this.#send(from, { type: 'promised', shard, epoch, tail, commit: this.#journal.committed(shard) });
@@ -110,42 +108,53 @@ export class Replicas {
       !at ||
       ((at.chain !== previous.chain || at.epoch !== previous.epoch) && !this.#mistaken('previous not checked'))
     ) {
-      const { position: tail } = this.#journal.tail(shard);
-      this.#send(from, {
-        type: 'mismatch',
-        shard,
-        epoch,
-        at: at ?? start,
-        tail,
-        commit: this.#journal.committed(shard),
-      });
+      this.#disagree(from, shard, epoch, at ?? this.#unreadableAt(shard, previous.position));
       return;
     }
-    this.#take(from, shard, epoch, previous.position + rows.length, rows);
+    if (!this.#take(from, shard, epoch, previous.position + rows.length, rows)) {
+      this.#disagree(from, shard, epoch, start);
+      return;
+    }
     const covered = this.#mistaken('commit taken beyond what matches')
       ? this.#journal.tail(shard).position
       : previous.position + rows.length;
     this.#journal.commit(shard, Math.min(commit, covered));
   }
 
-  /** Appends what is not there yet, and answers once everything up to `covered` is durable. */
-  #take(from: StoreId, shard: ShardId, epoch: Epoch, covered: Position, rows: readonly LogRow[]): void {
+  #disagree(from: StoreId, shard: ShardId, epoch: Epoch, at: LogPlace): void {
+    const { position: tail } = this.#journal.tail(shard);
+    this.#send(from, { type: 'mismatch', shard, epoch, at, tail, commit: this.#journal.committed(shard) });
+  }
+
+  /** A damaged record that may not be committed is no common ground: the owner looks further back. */
+  #unreadableAt(shard: ShardId, position: Position): LogPlace {
+    const isThere = position > this.#journal.committed(shard) && position <= this.#journal.tail(shard).position;
+    return isThere ? { position, epoch: 0, chain: 0 } : start;
+  }
+
+  /**
+   * Appends what is not there yet, and answers once everything up to `covered` is durable. @returns false if that cannot be
+   * said, because a record that may be another one is damaged
+   */
+  #take(from: StoreId, shard: ShardId, epoch: Epoch, covered: Position, rows: readonly LogRow[]): boolean {
     const answer = {
       durable: () => {
         if (this.promisedEpoch(shard) <= epoch) this.#send(from, { type: 'appended', shard, epoch, position: covered });
       },
       failed() {},
     };
-    const fresh = this.#firstMissing(shard, rows);
+    const fresh = this.#firstMissing(from, shard, rows);
+    if (fresh === undefined) return false;
     if (fresh === rows.length || this.#mistaken('append acknowledged before fsync')) {
       // All of it is there, but perhaps not on disk yet.
       if (this.#mistaken('append acknowledged before fsync')) answer.durable();
       else {
         void this.#journal.flush().then(answer.durable, answer.failed);
-        return;
+        return true;
       }
     }
     this.#append(shard, rows, fresh, answer);
+    return true;
   }
 
   #append(shard: ShardId, rows: readonly LogRow[], from: number, completion: Completion): void {
@@ -158,17 +167,30 @@ export class Replicas {
   }
 
   /** Takes over rows of the log that a seal found to be the best. */
-  copy(shard: ShardId, rows: readonly LogRow[]): void {
-    this.#append(shard, rows, this.#firstMissing(shard, rows), unheard);
+  copy(from: StoreId, shard: ShardId, rows: readonly LogRow[]): void {
+    const fresh = this.#firstMissing(from, shard, rows);
+    if (fresh !== undefined) this.#append(shard, rows, fresh, unheard);
   }
 
-  /** The index of the first row that is not in the log; what conflicts with it is cut off. */
-  #firstMissing(shard: ShardId, rows: readonly LogRow[]): number {
+  /**
+   * The index of the first row that is not in the log; what conflicts with it is cut off. undefined: that cannot be said.
+   */
+  #firstMissing(from: StoreId, shard: ShardId, rows: readonly LogRow[]): number | undefined {
     for (let index = 0; index < rows.length; index++) {
       const place = rowPlace(rows[index]!);
       const { position: tail } = this.#journal.tail(shard);
       if (place.position > tail) return index;
-      const known = this.#placeAt(shard, place.position)!;
+      const known = this.#placeAt(shard, place.position);
+      if (!known) {
+        const run = this.#repairRun(from, shard, rows, index);
+        if (run === 'unknown') return undefined;
+        if (run === 'other') {
+          this.#journal.truncate(shard, place.position - 1, unheard);
+          return index;
+        }
+        index = run.to - rowPlace(rows[0]!).position;
+        continue;
+      }
       if (known.epoch === place.epoch && known.chain === place.chain) {
         if (index === rows.length - 1 && tail > place.position && this.#mistaken('stale append truncates'))
           this.#journal.truncate(shard, Math.max(place.position, this.#journal.committed(shard)), unheard);
@@ -182,6 +204,21 @@ export class Replicas {
       return index;
     }
     return rows.length;
+  }
+
+  /** Rows for a place whose record cannot be read: they are what lay there, or are other ones, or they do not reach far enough to say. */
+  #repairRun(from: StoreId, shard: ShardId, rows: readonly LogRow[], index: number): LogRun | 'other' | 'unknown' {
+    const first = rowPlace(rows[0]!).position;
+    const run = damagedRun(this.#journal, shard, first + index)!;
+    const own = rows.slice(run.from - first, run.to - first + 1);
+    if (run.to <= this.#journal.committed(shard)) {
+      // What is committed is the same wherever it is.
+      if (run.to < first + rows.length) this.#options.repairs.repair(shard, own, from);
+      return { from: run.from, to: Math.min(run.to, first + rows.length - 1) };
+    }
+    if (run.from !== first + index || run.to >= first + rows.length) return 'unknown';
+    if (this.#options.repairs.repair(shard, own, from)) return run;
+    return run.from > this.#journal.committed(shard) ? 'other' : 'unknown';
   }
 
   /** R3 */
@@ -205,10 +242,14 @@ export class Replicas {
       this.#send(from, { type: 'refused', shard, epoch, promised: this.promisedEpoch(shard) });
       return;
     }
+    const { position: tail } = this.#journal.tail(shard);
     const previous = this.#placeAt(shard, first - 1);
     const rows = previous ? await readRows(this.#journal, shard, first, this.#limits.fetchBytesMax) : undefined;
-    if (!previous || !rows || !isStill()) return;
-    const { position: tail } = this.#journal.tail(shard);
+    if (!isStill()) return;
+    if (!rows || !previous) {
+      if (first - 1 <= tail) this.#send(from, { type: 'unreadable', shard, epoch });
+      return;
+    }
     this.#send(from, { type: 'fetched', shard, epoch, previous, tail, rows });
   }
 

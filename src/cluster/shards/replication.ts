@@ -5,11 +5,12 @@
  */
 import { assert } from '../../core/assert.ts';
 import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
+import type { LogRow } from '../../persistence/log-row.ts';
 import type { EncodedRecord } from '../../persistence/record.ts';
 import { Follower } from './follower.ts';
 import type { OwnerHome } from './owned-shard.ts';
 import { placeAt, readRows } from './replicas.ts';
-import { encodeShardMessage, type LogPlace, type LogRow, rowPlace } from './shard-messages.ts';
+import { encodeShardMessage, type LogPlace, rowPlace } from './shard-messages.ts';
 
 /** The owner, as far as replication looks at it. */
 export interface ReplicatedLog {
@@ -23,6 +24,8 @@ export interface ReplicatedLog {
   readonly isServing: boolean;
   /** Nothing more may be sent. */
   readonly isOver: boolean;
+  /** A record cannot be read for a replica that lacks it. */
+  unreadable(position: Position): void;
   /** A replica holds more than before. */
   acknowledged(): void;
 }
@@ -176,7 +179,9 @@ export class Replication {
     follower.isReading = true;
     void readRows(this.#home.journal, this.#owner.shard, follower.next, this.#home.limits.fillBytesMax).then((rows) => {
       follower.isReading = false;
-      if (follower.state !== 'filling' || this.#owner.isOver || !rows || rows.length === 0) return;
+      if (follower.state !== 'filling' || this.#owner.isOver) return;
+      if (!rows) this.#owner.unreadable(follower.next);
+      if (!rows || rows.length === 0) return;
       if (rowPlace(rows[0]!).position !== follower.next) {
         this.#fill(follower);
         return;

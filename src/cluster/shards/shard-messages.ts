@@ -5,8 +5,8 @@
  * Everything is checked as it is decoded; what does not fit is a {@link MalformedMessage}, and its sender's link is cut.
  */
 import type { Epoch, Position, ShardId } from '../../core/ids.ts';
-import type { HollowRecord } from '../../persistence/hollow.ts';
-import { decodeHead, type EncodedRecord, readU48, verifiedBody, writeU48 } from '../../persistence/record.ts';
+import type { LogRow } from '../../persistence/log-row.ts';
+import { decodeHead, readU48, verifiedBody, writeU48 } from '../../persistence/record.ts';
 
 /** A place in a log whose chain says everything before it. */
 export interface LogPlace {
@@ -14,8 +14,6 @@ export interface LogPlace {
   readonly epoch: Epoch;
   readonly chain: number;
 }
-
-export type LogRow = EncodedRecord | HollowRecord;
 
 export type ShardMessage =
   /** R2. Without rows it asks whether the replica holds `previous`, and brings the commit. */
@@ -69,6 +67,24 @@ export type ShardMessage =
       readonly tail: Position;
       readonly rows: readonly LogRow[];
     }
+  /** The replica cannot read on from where it was asked to: a record there is damaged. Its log is not to be built on. */
+  | { readonly type: 'unreadable'; readonly shard: ShardId; readonly epoch: Epoch }
+  /** Rows for a copy in which they are damaged. Any copy may answer, in any epoch: the chain says whether they fit. */
+  | {
+      readonly type: 'rowsWanted';
+      readonly shard: ShardId;
+      readonly epoch: Epoch;
+      readonly from: Position;
+      readonly to: Position;
+    }
+  /** All that were wanted; none if one of them is not there, or damaged here, too. */
+  | {
+      readonly type: 'rows';
+      readonly shard: ShardId;
+      readonly epoch: Epoch;
+      readonly from: Position;
+      readonly rows: readonly LogRow[];
+    }
   /** These committed records lost their bodies on the owner; a copy that keeps them is still correct. */
   | {
       readonly type: 'hollow';
@@ -95,6 +111,9 @@ const kinds = {
   fetch: 9,
   fetched: 10,
   hollow: 11,
+  unreadable: 12,
+  rowsWanted: 13,
+  rows: 14,
 } as const;
 
 export const shardMessageKindMax = 31;
@@ -144,6 +163,7 @@ export function encodeShardMessage(message: ShardMessage): Buffer {
       return bytes;
     }
     case 'promise':
+    case 'unreadable':
       return head(message, 0);
     case 'promised': {
       const bytes = head(message, placeBytes + 6);
@@ -186,6 +206,18 @@ export function encodeShardMessage(message: ShardMessage): Buffer {
       writeRows(bytes, rows, offset + 6);
       return bytes;
     }
+    case 'rowsWanted': {
+      const bytes = head(message, 12);
+      writeU48(bytes, message.from, headBytes);
+      writeU48(bytes, message.to, headBytes + 6);
+      return bytes;
+    }
+    case 'rows': {
+      const bytes = head(message, 6 + rowsBytes(message.rows));
+      writeU48(bytes, message.from, headBytes);
+      writeRows(bytes, message.rows, headBytes + 6);
+      return bytes;
+    }
     case 'hollow': {
       const bytes = head(message, message.positions.length * 6);
       message.positions.forEach((position, index) => {
@@ -221,7 +253,14 @@ export function decodeShardMessage(bytes: Buffer): ShardMessage {
       need(bytes, headBytes + placeBytes + 6);
       const previous = readPlace(bytes, headBytes);
       const commit = readU48(bytes, headBytes + placeBytes);
-      return { type: 'append', shard, epoch, previous, commit, rows: readRows(bytes, previous, headBytes + 22) };
+      return {
+        type: 'append',
+        shard,
+        epoch,
+        previous,
+        commit,
+        rows: readRows(bytes, previous.position + 1, headBytes + 22),
+      };
     }
     case kinds.appended:
       need(bytes, headBytes + 6);
@@ -253,7 +292,24 @@ export function decodeShardMessage(bytes: Buffer): ShardMessage {
       need(bytes, headBytes + placeBytes + 6);
       const previous = readPlace(bytes, headBytes);
       const tail = readU48(bytes, headBytes + placeBytes);
-      return { type: 'fetched', shard, epoch, previous, tail, rows: readRows(bytes, previous, headBytes + 22) };
+      return {
+        type: 'fetched',
+        shard,
+        epoch,
+        previous,
+        tail,
+        rows: readRows(bytes, previous.position + 1, headBytes + 22),
+      };
+    }
+    case kinds.unreadable:
+      return { type: 'unreadable', shard, epoch };
+    case kinds.rowsWanted:
+      need(bytes, headBytes + 12);
+      return { type: 'rowsWanted', shard, epoch, from: readU48(bytes, headBytes), to: readU48(bytes, headBytes + 6) };
+    case kinds.rows: {
+      need(bytes, headBytes + 6);
+      const from = readU48(bytes, headBytes);
+      return { type: 'rows', shard, epoch, from, rows: readRows(bytes, from, headBytes + 6) };
     }
     case kinds.hollow: {
       const positions: Position[] = [];
@@ -321,9 +377,9 @@ function writeRows(bytes: Buffer, rows: readonly LogRow[], at: number): void {
   }
 }
 
-function readRows(bytes: Buffer, previous: LogPlace, at: number): readonly LogRow[] {
+function readRows(bytes: Buffer, from: Position, at: number): readonly LogRow[] {
   const rows: LogRow[] = [];
-  let { position } = previous;
+  let position = from - 1;
   for (let offset = at; offset < bytes.length; ) {
     need(bytes, offset + 4);
     const length = bytes.readUInt32BE(offset);

@@ -5,16 +5,18 @@
 import type { Confirmation, LogRefusal } from '../../actors/shard-log.ts';
 import { assert, unreachable } from '../../core/assert.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { ShardId, StoreId } from '../../core/ids.ts';
+import type { Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { Log } from '../../core/log.ts';
 import type { Journal } from '../../persistence/journal.ts';
+import type { LogRow } from '../../persistence/log-row.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type ShardLimits, shardLimits } from './follower.ts';
 import { type OwnedEpoch, OwnedShard, type OwnerHome } from './owned-shard.ts';
 import { type CheckedShard, ReadChecks } from './read-checks.ts';
+import { Repairs } from './repairs.ts';
 import { Replicas } from './replicas.ts';
-import { decodeShardMessage, type LogRow, type ShardEpoch } from './shard-messages.ts';
+import { decodeShardMessage, type ShardEpoch } from './shard-messages.ts';
 
 export interface ShardsOptions {
   readonly journal: Journal;
@@ -35,6 +37,8 @@ export interface ShardsOptions {
   readonly fencing: (shard: OwnedShard) => void;
   /** These were served here and are no more. */
   readonly fenced: (shards: readonly OwnedShard[]) => void;
+  /** A damaged record of this actor can be read again. */
+  readonly repaired: (type: string, id: string) => void;
 }
 
 /** How often followers that got stuck, commits that nothing carried and unanswered questions are looked at. */
@@ -47,6 +51,7 @@ export class Shards implements OwnerHome {
   readonly storeId: StoreId;
   readonly mistaken: Mistaken;
   readonly limits: ShardLimits;
+  readonly repairs: Repairs;
   readonly #options: ShardsOptions;
   readonly #replicas: Replicas;
   readonly #readChecks: ReadChecks;
@@ -65,8 +70,20 @@ export class Shards implements OwnerHome {
     this.storeId = options.storeId;
     this.mistaken = options.mistaken;
     this.limits = options.limits ?? shardLimits;
+    this.repairs = new Repairs({
+      journal: options.journal,
+      log: options.log,
+      mistaken: options.mistaken,
+      nowMs: () => options.clock.monotonicMs(),
+      defer: (task) => options.clock.defer(task),
+      send: options.send,
+      isUp: options.isUp,
+      copies: (shard) => this.#otherCopies(shard),
+      repaired: options.repaired,
+    });
     this.#replicas = new Replicas({
       journal: options.journal,
+      repairs: this.repairs,
       send: options.send,
       mistaken: options.mistaken,
       limits: this.limits,
@@ -196,6 +213,15 @@ export class Shards implements OwnerHome {
       case 'hollow':
         this.#replicas.receiveHollow(message);
         return;
+      case 'rowsWanted':
+        void this.repairs.receiveWanted(from, message);
+        return;
+      case 'rows':
+        this.repairs.receiveRows(from, message);
+        return;
+      case 'unreadable':
+        asOwner?.sourceUnreadable(from);
+        return;
       case 'appended':
         asOwner?.appended(from, message.position);
         return;
@@ -275,8 +301,26 @@ export class Shards implements OwnerHome {
     this.#readChecks.add(shard, confirmation);
   }
 
-  copy(shard: ShardId, rows: readonly LogRow[]): void {
-    this.#replicas.copy(shard, rows);
+  copy(from: StoreId, shard: ShardId, rows: readonly LogRow[]): void {
+    this.#replicas.copy(from, shard, rows);
+  }
+
+  isDoubtful(shard: ShardId): boolean {
+    return this.repairs.isDoubtful(shard);
+  }
+
+  awaitRepair(shard: ShardId, position: Position, told: (isRepaired: boolean) => void): void {
+    this.repairs.awaitRepair(shard, position, told);
+  }
+
+  /** Whoever else the map says holds the shard, or is to hold it. */
+  #otherCopies(shard: ShardId): readonly StoreId[] {
+    const placement = this.#map?.shards[shard];
+    if (!placement) return [];
+    const { active, assigned, learners } = placement;
+    const all = new Set([...active.replicas, ...assigned.replicas, ...learners]);
+    all.delete(this.storeId);
+    return [...all];
   }
 
   fencing(shard: OwnedShard): void {
@@ -308,6 +352,7 @@ export class Shards implements OwnerHome {
   #sweep(): void {
     for (const owned of this.#owned.values()) if (owned.wantsSweep) owned.sweep();
     this.#readChecks.sweep();
+    this.repairs.sweep();
     this.#proposeActivations();
   }
 }

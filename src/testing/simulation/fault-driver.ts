@@ -8,6 +8,11 @@ import { describeFault, type Fault, type PlannedFault } from './faults.ts';
 import { NetworkTroubles } from './network-troubles.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 
+/** A disk is set back behind what its peers have seen, and had so long to take note of. */
+const witnessedMs = 4_500;
+/** The newest batches that may have been told to one peer only, or not be noted. */
+const witnessedBatches = 4;
+
 export class FaultDriver {
   readonly #cluster: SimulatedCluster;
   readonly #network: NetworkTroubles;
@@ -87,7 +92,7 @@ export class FaultDriver {
           const disk = this.#cluster.disk(fault.node)!;
           if (fault.type === 'wipe') disk.wipe();
           else if (fault.how === 'lostRow') disk.loseNewestRow();
-          else disk.spoilRow(fault.how);
+          else for (let count = 0; count < fault.places; count++) disk.spoilRow(fault.how);
         });
       case 'oldImage':
         return this.#setBack(fault.node, fault.ageMs, fault.downMs);
@@ -197,11 +202,27 @@ export class FaultDriver {
     if (!disk || disk.isEmpty) return false;
     const { storeId } = disk;
     const image: MemoryDisk = disk.image();
-    this.#cluster.world.after(ageMs, () => {
-      if (this.#isQuiet || disk.storeId !== storeId) return;
-      this.#destroy(node, downMs, () => disk.restore(image));
+    const { world } = this.#cluster;
+    const isSame = () => !this.#isQuiet && disk.storeId === storeId;
+    world.after(ageMs - witnessedMs, () => {
+      if (!isSame() || disk.memory.batches < image.batches + witnessedBatches) return;
+      world.after(witnessedMs, () => {
+        if (!isSame() || !this.#wasSeenByAll()) return;
+        world.note('faults', `oldImage of ${node} is put in place`);
+        if (this.#destroy(node, downMs, () => disk.restore(image))) this.#cluster.counters.count('disk set back');
+      });
     });
     return true;
+  }
+
+  /**
+   * Peers know a disk that is set back by what they have seen of it. What nobody saw in time, nobody can know: so everyone
+   * was well since, and took note.
+   */
+  #wasSeenByAll(): boolean {
+    const { health, names, world } = this.#cluster;
+    const isThere = names.every((name) => this.#cluster.node(name));
+    return isThere && health.isCalm && health.longestWellMs(world.nowMs - witnessedMs, world.nowMs) >= witnessedMs - 1;
   }
 
   #changeMembers(fault: Extract<Fault, { type: 'join' | 'drain' | 'remove' }>): boolean {

@@ -125,11 +125,17 @@ function randomFault(kind: FaultKind, random: Random, { nodes, spares, survives 
     case 'syncError':
       return { type: kind, node, isKept: chance(random, 0.5), downMs };
     case 'damage':
-      return { type: kind, node, how: pick(random, ['lostRow', 'missing', 'head', 'body'] as const), downMs };
+      return {
+        type: kind,
+        node,
+        how: pick(random, ['lostRow', 'missing', 'head', 'body'] as const),
+        places: between(random, 1, 20),
+        downMs,
+      };
     case 'wipe':
       return { type: kind, node, downMs };
     case 'oldImage':
-      return { type: kind, node, ageMs: spread(random, 500, 60_000), downMs };
+      return { type: kind, node, ageMs: spread(random, 6_000, 60_000), downMs };
     case 'join':
       return { type: kind, node: pick(random, spares) };
     case 'drain':

@@ -38,6 +38,8 @@ export type Fault =
       readonly type: 'damage';
       readonly node: string;
       readonly how: 'lostRow' | MemoryDamage;
+      /** In so many places; a lost row is one. */
+      readonly places: number;
       readonly downMs: number;
     }
   /** The node crashes, and starts again on a new disk. */

@@ -10,10 +10,12 @@ import { protocolMistakes } from '../../cluster/mistakes.ts';
 import { ClusterNode } from '../../cluster/node.ts';
 import type { NodeName, StoreId } from '../../core/ids.ts';
 import type { MemoryJournal } from '../../persistence/memory-journal.ts';
+import { startScrub } from '../../persistence/scrub.ts';
 import { MemoryNetwork, type MemoryTransport } from '../../transport/memory-transport.ts';
 import type { FaultKind } from './faults.ts';
 import type { Acknowledgement, NodeInspection, ShardInspection } from './inspection.ts';
 import { inspectShard } from './journal-inspection.ts';
+import type { SimulatedDisk } from './simulated-disk.ts';
 import type {
   ClusterKind,
   ClusterSetup,
@@ -29,6 +31,9 @@ const shutdownGraceMs = 10_000;
 /** A link that was cut is given up after this. */
 const detectMs = 3_000;
 
+/** So slow that much is found by others first. */
+const scrubBytesPerSecond = 1_000;
+
 const survived: readonly FaultKind[] = [
   'cut',
   'partition',
@@ -43,7 +48,9 @@ const survived: readonly FaultKind[] = [
   'slowDisk',
   'fullDisk',
   'syncError',
+  'damage',
   'wipe',
+  'oldImage',
   'join',
   'drain',
   'remove',
@@ -66,6 +73,7 @@ class GreenroomCluster implements ClusterUnderTest {
   readonly #stores = new Map<string, StoreId>();
   readonly #machines = new Map<StoreId, string>();
   readonly #nodes = new Map<string, ClusterNode>();
+  readonly #disks = new Map<string, SimulatedDisk>();
   readonly #delays = new Map<string, number>();
   /** The newest map that any node ever knew: what it says of copies holds also while everybody who knows is down. */
   #map: ClusterMap | undefined;
@@ -140,6 +148,8 @@ class GreenroomCluster implements ClusterUnderTest {
       ({ active, assigned, learners }) =>
         active.epoch === assigned.epoch && learners.length === 0 && active.replicas.length >= wanted,
     );
+    const disk = this.#disks.get(name);
+    if (disk?.memory.isSpoilt || disk?.isSetBack) return false;
     const old = [...this.#machines].filter(([, machine]) => machine === name).map(([each]) => each);
     const isForgotten = (each: StoreId) =>
       each === store || map.shards.every(({ active }) => !active.replicas.includes(each));
@@ -155,6 +165,7 @@ class GreenroomCluster implements ClusterUnderTest {
     const { name, clock, random, log, disk, life, expelled } = seat;
     const { tuning, mistake } = this.#setup;
     const storeId = disk.storeId as StoreId;
+    this.#disks.set(name, disk);
     this.#stores.set(name, storeId);
     this.#machines.set(storeId, name);
     const founds = disk.isEmpty && !this.#isFounded && name === this.#setup.nodes[0];
@@ -195,6 +206,7 @@ class GreenroomCluster implements ClusterUnderTest {
       mistaken: (each) => each === mistake,
       expelled,
     });
+    startScrub(journal, { clock, bytesPerSecond: scrubBytesPerSecond, onDamage: () => {} });
     await node.begin();
     this.#nodes.set(name, node);
     return simulatedNode(node, journal, seat, boot, (map) => {
@@ -215,11 +227,15 @@ function simulatedNode(
   const folds = new SnapshotFolds(journal, node.host.definitions);
   const acknowledged = new Map<number, number>();
   let version = 0;
+  let repaired = 0;
   let seen = '';
   let shards: readonly ShardInspection[] | undefined;
   return {
     get isServing() {
-      return member.isReady && shardInfos(member, false).every(({ status }) => status === 'active');
+      const isWhole = (member.map?.shards ?? []).every(
+        ({ active }, shard) => !active.replicas.includes(member.storeId) || !member.shards.repairs.isDamaged(shard),
+      );
+      return isWhole && member.isReady && shardInfos(member, false).every(({ status }) => status === 'active');
     },
     command: async (request) => {
       const answer = await node.command(request);
@@ -229,6 +245,7 @@ function simulatedNode(
     },
     inspect: (): NodeInspection => {
       const { map } = member;
+      for (; repaired < member.shards.repairs.repairedTotal; repaired++) seat.count('repaired a record');
       const commits = (map?.shards ?? []).map((_, shard) => journal.committed(shard)).join();
       const served = [...member.shards.allOwned].map(({ shard, epoch, phase }) => `${shard}.${epoch}.${phase}`).join();
       const now = `${disk.memory.batches} ${map?.version} ${commits} ${served}`;

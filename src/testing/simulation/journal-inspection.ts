@@ -5,7 +5,8 @@
 import { ownRecordId } from '../../actors/command-ids.ts';
 import { decodeCommandBody } from '../../persistence/codec.ts';
 import type { Journal } from '../../persistence/journal.ts';
-import type { MemoryDisk, MemoryRow } from '../../persistence/memory-disk.ts';
+import type { LogRow } from '../../persistence/log-row.ts';
+import type { MemoryDisk } from '../../persistence/memory-disk.ts';
 import { lastSequence } from '../../persistence/record.ts';
 import type { LoggedRecord, ShardInspection } from './inspection.ts';
 
@@ -32,7 +33,7 @@ export function inspectShard(journal: Journal, disk: MemoryDisk, shard: number, 
 }
 
 /** How much of the log is on disk. Rows that are to be cut off may still lie there, in the place of others. */
-function durableLength(journal: Journal, rows: readonly MemoryRow[], shard: number): number {
+function durableLength(journal: Journal, rows: readonly LogRow[], shard: number): number {
   let length = Math.min(rows.length, journal.tail(shard).position);
   for (; length > 0; length--) {
     const row = rows[length - 1]!;

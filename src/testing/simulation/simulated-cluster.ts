@@ -243,7 +243,7 @@ export class SimulatedCluster {
 
   /** What an operator does about a node that does not start. */
   #afterRefusal(name: string, place: Place, code: string): void {
-    if (code !== 'STORE_DAMAGED') {
+    if (code !== 'STORE_DAMAGED' && code !== 'STORE_OUTDATED') {
       this.world.after(startAgainMs, () => this.boot(name));
       return;
     }
@@ -259,6 +259,10 @@ export class SimulatedCluster {
     this.counters.count('expelled');
     this.#exitSoon(name, life, () => {
       const place = this.#place(name);
+      if (place.disk.isSetBack) {
+        this.#afterRefusal(name, place, 'STORE_OUTDATED');
+        return;
+      }
       this.#recovered(place);
       if (chance(this.#random, 0.5)) {
         place.isGivenUp = true;

@@ -33,6 +33,7 @@ export class SimulatedDisk {
   #memory = new MemoryDisk();
   #journal: MemoryJournal | undefined;
   #formats = 1;
+  #isSetBack = false;
   #slowness = 1;
 
   constructor(world: World, options: SimulatedDiskOptions) {
@@ -103,11 +104,14 @@ export class SimulatedDisk {
     return true;
   }
 
-  /** Spoils a row somewhere in a log. @returns false: nothing was there */
+  /** Spoils a row somewhere in a log, and some of its neighbours. @returns false: nothing was there */
   spoilRow(how: MemoryDamage): boolean {
     const shard = this.#someShard();
     if (shard === undefined) return false;
-    this.#memory.damage(shard, 1 + between(this.#random, 0, this.#memory.logs.get(shard)!.length - 1), how);
+    const { length } = this.#memory.logs.get(shard)!;
+    const first = 1 + between(this.#random, 0, length - 1);
+    const last = Math.min(length, first + (chance(this.#random, 0.3) ? between(this.#random, 1, 5) : 0));
+    for (let position = first; position <= last; position++) this.#memory.damage(shard, position, how);
     return true;
   }
 
@@ -116,6 +120,7 @@ export class SimulatedDisk {
     this.#assertClosed();
     this.#memory = new MemoryDisk();
     this.#formats += 1;
+    this.#isSetBack = false;
   }
 
   /** A backup of what is synced now. */
@@ -126,7 +131,13 @@ export class SimulatedDisk {
   /** Puts an old backup in the place of what is there. Only while no process has it open. */
   restore(image: MemoryDisk): void {
     this.#assertClosed();
+    this.#isSetBack = image.batches < this.#memory.batches;
     this.#memory = image;
+  }
+
+  /** It holds less than was synced on it. */
+  get isSetBack(): boolean {
+    return this.#isSetBack;
   }
 
   #assertClosed(): void {

@@ -6,7 +6,8 @@ import type { OwnedShard } from '../../../src/cluster/shards/owned-shard.ts';
 import { placeAt } from '../../../src/cluster/shards/replicas.ts';
 import { decodeShardMessage } from '../../../src/cluster/shards/shard-messages.ts';
 import type { Epoch, Position, StoreId } from '../../../src/core/ids.ts';
-import type { MemoryDisk, MemoryRow } from '../../../src/persistence/memory-disk.ts';
+import type { LogRow } from '../../../src/persistence/log-row.ts';
+import type { MemoryDisk } from '../../../src/persistence/memory-disk.ts';
 import type { MemoryJournal } from '../../../src/persistence/memory-journal.ts';
 import type { SimulatedDisk } from '../../../src/testing/simulation/simulated-disk.ts';
 
@@ -103,7 +104,8 @@ export class Claims {
       this.#commits.set(storeId, committed);
       if (committed < before) this.broken('I7', `the commit of ${storeId} fell from ${before} to ${committed}`);
       const place = placeAt(journal, shard, committed);
-      if (!place) this.broken('I7', `${storeId} has removed what it knows as committed, at ${committed}`);
+      if (journal.read(shard, committed).type === 'damaged') this.#commits.set(storeId, committed);
+      else if (!place) this.broken('I7', `${storeId} has removed what it knows as committed, at ${committed}`);
       else this.#isCommitted(committed, place.chain, `committed on ${storeId}`);
     }
     if (owned) this.#lookAtOwner(storeId, owned, journal);
@@ -125,7 +127,8 @@ export class Claims {
     if (epoch < this.#active.epoch) return;
     // The chain vouches for everything before it.
     const chain = this.#committed.get(this.newest);
-    if (this.newest > 0 && placeAt(journal, shard, this.newest)?.chain !== chain)
+    const isDamaged = journal.read(shard, this.newest).type === 'damaged';
+    if (this.newest > 0 && !isDamaged && placeAt(journal, shard, this.newest)?.chain !== chain)
       this.broken('I1', `${storeId} serves epoch ${epoch} without the acknowledged position ${this.newest}`);
   }
 
@@ -153,7 +156,7 @@ export class Claims {
   }
 }
 
-function rowsOf(disk: MemoryDisk): readonly MemoryRow[] {
+function rowsOf(disk: MemoryDisk): readonly LogRow[] {
   return disk.logs.get(shard) ?? [];
 }
 
@@ -162,6 +165,6 @@ function holds(disk: SimulatedDisk, position: Position, chain: number): boolean 
   return row !== undefined && placeOf(row).chain === chain;
 }
 
-function placeOf(row: MemoryRow): { readonly epoch: Epoch; readonly chain: number } {
+function placeOf(row: LogRow): { readonly epoch: Epoch; readonly chain: number } {
   return 'head' in row ? row.head : row;
 }

@@ -35,6 +35,8 @@ export interface ShardLife {
   /** Epochs that served. */
   readonly epochs: number;
   readonly crashes: number;
+  /** Damaged records that could be read again. */
+  readonly repaired: number;
 }
 
 const lifeMs = 15_000;
@@ -81,6 +83,7 @@ class ShardSimulation {
   readonly #claims: Claims;
   #confirmed = 0;
   #crashes = 0;
+  #repaired = 0;
 
   constructor(seed: number, mistake: ProtocolMistake | undefined) {
     this.#mistake = mistake;
@@ -121,6 +124,7 @@ class ShardSimulation {
     this.#again(200, () => this.#assign());
     this.#again(600, () => this.#appointLearners());
     this.#again(700, () => this.#disturb());
+    this.#again(1_000, () => this.#damage());
     for (const node of this.#nodes) {
       this.#again(6, () => this.#append(node));
       this.#again(25, () => this.#ask(node));
@@ -141,6 +145,7 @@ class ShardSimulation {
       epochs: this.#claims.epochs,
       confirmed: this.#confirmed,
       crashes: this.#crashes,
+      repaired: this.#repaired,
     };
   }
 
@@ -268,7 +273,12 @@ class ShardSimulation {
         storeId,
         boot,
         clock,
-        log: { ...silentLog, error: (what) => this.#claims.broken('alarm', what) },
+        log: {
+          ...silentLog,
+          error: (what) => {
+            if (what.startsWith('a shard stops')) this.#claims.broken('alarm', what);
+          },
+        },
         mistaken: (each) => each === this.#mistake,
         send: (to, bytes) => {
           this.#claims.sends(storeId, bytes, journal, disk.memory);
@@ -286,6 +296,9 @@ class ShardSimulation {
         served: () => {},
         fencing: () => {},
         fenced: () => {},
+        repaired: () => {
+          this.#repaired += 1;
+        },
       });
       node.shards = shards;
       node.transport = transport;
@@ -350,6 +363,20 @@ class ShardSimulation {
     }
   }
 
+  /** Spoils a few records of one copy that counts, wherever they are in the log; no two of them at a time. */
+  #damage(): void {
+    const random = this.#random;
+    const node = pick(random, this.#nodes);
+    const { replicas } = this.#map.shards[shard]!.active;
+    if (this.#nodes.some((each) => each.disk.memory.isSpoilt && each !== node && replicas.includes(each.storeId)))
+      return;
+    const how = pick(random, ['missing', 'head', 'body'] as const);
+    for (let count = between(random, 1, 3); count > 0; count--) node.disk.spoilRow(how);
+    if (chance(random, 0.5)) this.#crash(node);
+    // The scrub comes by.
+    this.#world.after(spread(random, 1, 3_000), () => void node.journal?.readRange(shard, 1, Number.MAX_SAFE_INTEGER));
+  }
+
   #cut(from: StoreId, to: StoreId, forMs: number): void {
     this.#network.cut(from, to);
     this.#world.after(forMs, () => this.#network.heal(from, to));
@@ -389,6 +416,7 @@ class ShardSimulation {
 
   #acknowledge(journal: MemoryJournal, owned: OwnedShard, position: number): void {
     const row = journal.read(shard, position);
+    if (row.type === 'damaged') return;
     if (row.type !== 'record') throw new Error(`an acknowledged record is there, got ${row.type}`);
     this.#claims.acknowledge(position, row.head.chain, owned, this.#disks);
   }

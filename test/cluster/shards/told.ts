@@ -3,9 +3,12 @@
  * without the mistake does.
  */
 import type { ProtocolMistake } from '../../../src/cluster/mistakes.ts';
+import { Repairs } from '../../../src/cluster/shards/repairs.ts';
 import { Replicas } from '../../../src/cluster/shards/replicas.ts';
 import { decodeShardMessage, type ShardMessage } from '../../../src/cluster/shards/shard-messages.ts';
+import { AssertionFailure } from '../../../src/core/assert.ts';
 import type { NodeName } from '../../../src/core/ids.ts';
+import { silentLog } from '../../../src/core/log.ts';
 import { MemoryDisk } from '../../../src/persistence/memory-disk.ts';
 import { MemoryJournal } from '../../../src/persistence/memory-journal.ts';
 import { type EncodedRecord, encodeRecord } from '../../../src/persistence/record.ts';
@@ -31,21 +34,39 @@ export const stories: Partial<Record<ProtocolMistake, Story>> = {
     const { position } = replica.journal.tail(shard);
     return position === 3 ? undefined : `3 records were acknowledged, and the log ends at ${position}`;
   },
+  // A copy that lags, or took another way, answers with what it has at that place.
+  'repair not verified': async (replica) => {
+    const rows = records(3);
+    await replica.hears({ type: 'append', shard, epoch: 1, previous: start, commit: 3, rows }, 'a');
+    replica.journal.disk.damage(shard, 2, 'missing');
+    replica.journal.read(shard, 2);
+    const [, other] = records(3, 'another way');
+    await replica.isSent([other!]);
+    if (replica.journal.read(shard, 2).type !== 'damaged') return 'another record took the place of a damaged one';
+    await replica.isSent([rows[1]!]);
+    return replica.journal.read(shard, 2).type === 'record' ? undefined : 'the record was sent, and is damaged still';
+  },
 };
 
 /** Tells the story of a mistake to a replica that makes it, or to one that does not. @returns what is wrong */
 export async function tell(mistake: ProtocolMistake, isMade: boolean): Promise<string | undefined> {
   const replica = new Told(isMade ? mistake : undefined);
   await replica.journal.open();
-  return stories[mistake]!(replica);
+  try {
+    return await stories[mistake]!(replica);
+  } catch (error) {
+    if (!(error instanceof AssertionFailure)) throw error;
+    return error.message;
+  }
 }
 
 const shard = 0;
-const start = { position: 0, epoch: 0, chain: 0 };
+export const start = { position: 0, epoch: 0, chain: 0 };
 
-class Told {
+export class Told {
   readonly journal: MemoryJournal;
   readonly #replicas: Replicas;
+  readonly #repairs: Repairs;
   #answer: Answer | undefined;
 
   constructor(mistake: ProtocolMistake | undefined) {
@@ -54,6 +75,17 @@ class Told {
       disk: new MemoryDisk(),
       defer: (task) => void setImmediate(task),
     });
+    this.#repairs = new Repairs({
+      journal: this.journal,
+      log: silentLog,
+      mistaken: (each) => each === mistake,
+      nowMs: () => 0,
+      defer: (task) => void setImmediate(task),
+      send: () => true,
+      isUp: () => true,
+      copies: () => [store('a')],
+      repaired: () => {},
+    });
     this.#replicas = new Replicas({
       journal: this.journal,
       send: (_to, bytes) => {
@@ -61,8 +93,15 @@ class Told {
         return true;
       },
       promised: () => {},
+      repairs: this.#repairs,
       mistaken: (each) => each === mistake,
     });
+  }
+
+  /** Another copy answers what was asked for in the place of damaged records. */
+  async isSent(rows: readonly EncodedRecord[]): Promise<void> {
+    this.#repairs.receiveRows(store('a'), { type: 'rows', shard, epoch: 1, from: rows[0]!.head.position, rows });
+    await this.journal.flush();
   }
 
   /** @returns the kind of its last answer */
@@ -76,9 +115,10 @@ class Told {
   }
 }
 
-function records(count: number): EncodedRecord[] {
-  const made: EncodedRecord[] = [];
-  for (let position = 1; position <= count; position++) {
+/** Records from position 1 on, of which the first may be given. */
+export function records(count: number, what = '', epoch = 1, first?: EncodedRecord): EncodedRecord[] {
+  const made: EncodedRecord[] = first ? [first] : [];
+  for (let position = made.length + 1; position <= count; position++) {
     const draft = {
       kind: 'epochStart' as const,
       type: '' as const,
@@ -88,9 +128,9 @@ function records(count: number): EncodedRecord[] {
       eventCount: 0,
       ordinal: 0,
       previous: [],
-      body: Buffer.from([position]),
+      body: Buffer.from(`${what} ${position}`),
     };
-    made.push(encodeRecord(draft, { position, epoch: 1, time: position, previousChain: made.at(-1)?.head.chain ?? 0 }));
+    made.push(encodeRecord(draft, { position, epoch, time: position, previousChain: made.at(-1)?.head.chain ?? 0 }));
   }
   return made;
 }
