@@ -88,6 +88,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   readonly peers: readonly StoreId[];
   readonly peersNeeded: number;
   phase: OwnerPhase = 'sealing';
+  epochBeganAt = 0;
   readonly #home: OwnerHome;
   readonly #clusterId: string;
   readonly #sealing: Sealing;
@@ -101,7 +102,6 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   #durable: Position = 0;
   #committed: Position = 0;
   #startedAt: Position = 0;
-  #epochBeganAt = 0;
   /** By position from `#firstUncommitted` on. */
   #outcomes: AppendOutcome[] = [];
   #firstOutcome = 0;
@@ -224,7 +224,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
       owner: this.#home.storeId,
       replicas: this.replicas,
     });
-    this.#epochBeganAt = this.append(epochStart(body), this.#home.wallMs(), { committed() {}, lost() {} }).time;
+    this.epochBeganAt = this.append(epochStart(body), this.#home.wallMs(), { committed() {}, lost() {} }).time;
   }
 
   /** O4: the map says that this epoch is active. */
@@ -242,10 +242,6 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
 
   get committed(): Position {
     return this.#committed;
-  }
-
-  get epochBeganAt(): number {
-    return this.#epochBeganAt;
   }
 
   get newestTime(): number {
