@@ -24,7 +24,7 @@ import type {
   WakeMark,
 } from '../../persistence/journal.ts';
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
-import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
+import { Largest, sealQuorum, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
 import type { ShardLimits } from './follower.ts';
 import type { CheckedShard } from './read-checks.ts';
@@ -97,7 +97,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   /** By position from `#firstUncommitted` on. */
   #outcomes: AppendOutcome[] = [];
   #firstOutcome = 0;
-  readonly #scratch: Position[] = [];
+  readonly #held = new Largest();
 
   constructor(home: OwnerHome, clusterId: string, owned: OwnedEpoch) {
     this.#home = home;
@@ -231,9 +231,12 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
     const position = this.#position + 1;
     const record = encodeRecord(draft, { position, epoch: this.epoch, time, previousChain: this.#chain });
     if (this.#replication.hasFollowers) {
-      const { epoch } = this.#home.journal.tail(this.shard);
-      const previous = { position: this.#position, epoch, chain: this.#chain };
-      if (this.#replication.append(record, previous)) this.#home.flushLater(this);
+      if (this.#replication.isFlushed) {
+        const { epoch } = this.#home.journal.tail(this.shard);
+        this.#replication.begin({ position: this.#position, epoch, chain: this.#chain });
+        this.#home.flushLater(this);
+      }
+      this.#replication.append(record);
     }
     this.#position = position;
     this.#chain = record.head.chain;
@@ -336,14 +339,13 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   #advance(): void {
     if (!this.#hasStarted) return;
     const { mistaken } = this.#home;
-    const held = this.#scratch;
-    held.length = 0;
-    held.push(this.#durable);
-    for (const follower of this.#replication.all)
-      if (follower.counts || mistaken('commit counts learners')) held.push(follower.acknowledged);
-    if (held.length > 1) held.sort((a, b) => b - a);
     const needed = this.peersNeeded + 1 - (mistaken('commit on one replica too few') && this.peersNeeded > 0 ? 1 : 0);
-    const position = held[needed - 1]!;
+    const held = this.#held;
+    held.begin(needed);
+    held.add(this.#durable);
+    for (const follower of this.#replication.all)
+      if (follower.counts || mistaken('commit counts learners')) held.add(follower.acknowledged);
+    const position = held.least;
     if (position < this.#startedAt - (mistaken('epoch start not awaited') ? 1 : 0)) return;
     if (this.phase === 'starting') {
       this.phase = 'activating';
