@@ -6,7 +6,7 @@ function notMeasured(name: string, reason: string): Peer {
     name,
     operation: 'none',
     guarantees: 'not examined',
-    comparedWith: 'persisted over HTTP',
+    comparedWith: ['persisted over HTTP'],
     run: () => Promise.reject(new Skipped(reason)),
   };
 }

@@ -10,8 +10,17 @@ import type { Load } from '../../src/bench/load/workload.ts';
 /** For slow ones; what is left untouched then is a part of their work. */
 const touchWithinMs = 20_000;
 
-/** What of Greenroom does the same, measured in the same run. */
-export type OwnFigure = 'persisted' | 'persisted over HTTP' | 'ask';
+/** What of Greenroom is measured in the same run: on one node, and on three with three copies of everything durable. */
+export const ownFigures = [
+  'persisted',
+  'persisted over HTTP',
+  'ask',
+  'three copies',
+  'three copies over HTTP',
+  'ask among three nodes',
+] as const;
+
+export type OwnFigure = (typeof ownFigures)[number];
 
 export interface Peer {
   readonly name: string;
@@ -19,7 +28,8 @@ export interface Peer {
   readonly operation: string;
   /** What an answer really guarantees. */
   readonly guarantees: string;
-  readonly comparedWith: OwnFigure;
+  /** What of Greenroom does the same. */
+  readonly comparedWith: readonly OwnFigure[];
   /** Installs, starts, measures and stops. @throws Skipped with the reason, if it is not to be had here */
   run(context: PeerContext): Promise<PeerResult>;
 }
@@ -30,6 +40,8 @@ export interface PeerContext {
   /** Empty; removed afterwards. */
   readonly data: string;
   readonly durationMs: number;
+  /** One load each, in this order. */
+  readonly inFlights: readonly number[];
   progress(message: string): void;
 }
 
@@ -38,7 +50,6 @@ export class Skipped extends Error {
   override readonly name = 'Skipped';
 }
 
-export const inFlights = [1, 16, 256] as const;
 export const keys: KeyChoice = { count: 10_000, distribution: 'uniform' };
 
 export interface PeerRate {
@@ -58,13 +69,13 @@ export function loadOf(inFlight: number, durationMs: number): Load {
 }
 
 /**
- * Runs the three loads with the operations of a module (see generator.ts), after every key was touched once (within a
+ * Runs the loads with the operations of a module (see generator.ts), after every key was touched once (within a
  * bound): what wakes or is made at first use is not part of the figures.
  */
 export async function measured(
   module: string,
   options: unknown,
-  { durationMs, progress }: PeerContext,
+  { durationMs, inFlights, progress }: PeerContext,
 ): Promise<readonly PeerRate[]> {
   const rates: PeerRate[] = [];
   progress('touching every key');

@@ -279,13 +279,14 @@ export class ActorHost implements RefTarget {
     const { commandId = '', since = -1, caller } = request;
     let envelope: Envelope | undefined;
     try {
-      if (this.#isElsewhere(request.type, request.id)) {
+      const shard = this.#shardElsewhere(request.type, request.id);
+      if (shard !== undefined) {
         const input = this.#checkInput(request.type, request.command, request.input);
         if (this.#stopReason !== undefined)
           throw new GreenroomError('UNAVAILABLE', this.#stopReason, { retryAfterMs: 1_000 });
         const deadlineMs = this.nowMs + request.timeoutMs;
-        const { type, id } = request;
-        this.#sendElsewhere({ type, id, command: request.command, input, caller, deadlineMs, commandId, since });
+        const { type, id, command } = request;
+        this.#sendElsewhere({ type, id, shard, command, input, caller, deadlineMs, commandId, since });
         return;
       }
       const command = this.definitionOf(request.type, request.command);
@@ -304,30 +305,36 @@ export class ActorHost implements RefTarget {
     }
   }
 
-  /** Whether the actor's shard is not served here now. */
-  #isElsewhere(type: string, id: string): boolean {
+  /** The actor's shard, if it is not served here now. */
+  #shardElsewhere(type: string, id: string): ShardId | undefined {
     const { elsewhere } = this.#options;
-    if (!elsewhere) return false;
-    const known = (
-      type === this.#latestHome?.definition.name ? this.#latestHome : this.#types.get(type)
-    )?.activations.get(id);
-    return !elsewhere.isHere(this.shardOf(known ? known.actorHash : actorHash(type, id)));
+    if (!elsewhere) return undefined;
+    const shard = this.shardOf(actorHash(type, id));
+    return elsewhere.isHere(shard) ? undefined : shard;
   }
 
   #sendElsewhere(
-    command: Pick<RoutedCommand, 'type' | 'id' | 'command' | 'input' | 'caller' | 'deadlineMs'> &
+    command: Pick<RoutedCommand, 'type' | 'id' | 'shard' | 'command' | 'input' | 'caller' | 'deadlineMs'> &
       Partial<RoutedCommand>,
   ): void {
+    const { type, id, shard, kind = 'command', input, caller, deadlineMs, commandId = '', since = -1 } = command;
+    const { delivery, chain, reroute } = command;
+    const order = command.order ?? ++this.#order;
     this.#options.elsewhere!.send({
-      kind: 'command',
-      commandId: '',
-      since: -1,
-      delivery: undefined,
-      chain: undefined,
-      reroute: undefined,
-      order: ++this.#order,
-      shard: this.shardOf(actorHash(command.type, command.id)),
-      ...command,
+      type,
+      id,
+      shard,
+      kind,
+      command: command.command,
+      input,
+      caller,
+      deadlineMs,
+      commandId,
+      since,
+      delivery,
+      chain,
+      order,
+      reroute,
     });
   }
 
@@ -408,9 +415,11 @@ export class ActorHost implements RefTarget {
 
   /** Deletes an actor, in its mailbox's order. */
   sendDeletion(type: string, id: ActorId, caller: Caller, timeoutMs: number): void {
-    if (this.#isElsewhere(type, id)) {
+    const shard = this.#shardElsewhere(type, id);
+    if (shard !== undefined) {
       const deadlineMs = this.clock.monotonicMs() + timeoutMs;
-      this.#sendElsewhere({ type, id, kind: 'delete', command: 'delete', input: undefined, caller, deadlineMs });
+      const command = 'delete';
+      this.#sendElsewhere({ type, id, shard, kind: 'delete', command, input: undefined, caller, deadlineMs });
       return;
     }
     const envelope = new Envelope(
@@ -452,7 +461,8 @@ export class ActorHost implements RefTarget {
 
   /** An ask from inside a command: a child of its turn. */
   askFromTurn(turn: Turn, type: string, id: string, command: string, input: unknown): Promise<unknown> {
-    const isElsewhere = this.#isElsewhere(type, id);
+    const shard = this.#shardElsewhere(type, id);
+    const isElsewhere = shard !== undefined;
     const definition = isElsewhere ? undefined : this.definitionOf(type, command);
     const checked = this.#checkInput(type, command, input);
     const target: AskTarget = isElsewhere ? { key: `${type}/${id}` } : this.#activate(this.home(type), id as ActorId);
@@ -478,11 +488,14 @@ export class ActorHost implements RefTarget {
     turn.waitingOn.push(target);
     return new Promise((resolve, reject) => {
       const caller = new TurnCaller(turn, target, resolve, reject);
-      if ('key' in target) {
-        const routed = { type, id, command, input: checked, caller, deadlineMs, commandId: commandId as CommandId };
-        this.#sendElsewhere({ ...routed, chain });
+      if (isElsewhere) {
+        const routed = { type, id, shard, command, input: checked, caller, deadlineMs };
+        this.#sendElsewhere({ ...routed, commandId: commandId as CommandId, chain });
       } else {
-        this.#enqueue(target, new Envelope(definition!, checked, caller, deadlineMs, commandId, fingerprint));
+        this.#enqueue(
+          target as Activation,
+          new Envelope(definition!, checked, caller, deadlineMs, commandId, fingerprint),
+        );
       }
     });
   }
@@ -715,9 +728,10 @@ export class ActorHost implements RefTarget {
   deliverTell(tell: OutgoingTell, mark: DeliveryMark, caller: Caller): void {
     try {
       const deadlineMs = this.nowMs + askTimeoutMs;
-      if (this.#isElsewhere(tell.type, tell.id)) {
+      const shard = this.#shardElsewhere(tell.type, tell.id);
+      if (shard !== undefined) {
         const { type, id, command, input } = tell;
-        this.#sendElsewhere({ type, id, command, input, caller, deadlineMs, delivery: mark });
+        this.#sendElsewhere({ type, id, shard, command, input, caller, deadlineMs, delivery: mark });
         return;
       }
       const command = this.definitionOf(tell.type, tell.command);

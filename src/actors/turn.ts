@@ -23,6 +23,8 @@ import { ticksOf, type When } from './reminder-schedule.ts';
 import { type ReminderInfo, reminderInfo } from './reminders.ts';
 import type { Tick } from './tick.ts';
 
+const noChanges: readonly ReminderChange[] = [];
+
 export class Turn {
   readonly activation: Activation;
   /** undefined while a hook runs: it may ask, but not record. */
@@ -75,6 +77,7 @@ export class Turn {
 
   /** What becomes of the reminders with this turn's record. */
   get reminderChanges(): readonly ReminderChange[] {
+    if (!this.reminders && !this.tick) return noChanges;
     const changes = [...(this.reminders ?? [])].map(([name, reminder]) => ({ name, reminder }));
     const { tick } = this;
     return tick && !this.reminders?.has(tick.change.name) ? [tick.change, ...changes] : changes;

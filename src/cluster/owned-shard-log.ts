@@ -6,9 +6,9 @@
  */
 import type { AppendedAt, AppendOutcome, Confirmation, ShardLog } from '../actors/shard-log.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId } from '../core/ids.ts';
-import { encodeEpochStartBody } from '../persistence/codec.ts';
 import type { ActorIndexEntry, Completion, Journal, ListedWake, ReadResult, WakeMark } from '../persistence/journal.ts';
 import { encodeRecord, type RecordDraft } from '../persistence/record.ts';
+import { epochStart } from './epoch-start.ts';
 
 /** Appended bytes not yet durable on one node. Beyond: commands that record something are `OVERLOADED`. */
 export const pendingBytesMax = 64 * 1024 * 1024;
@@ -49,22 +49,7 @@ export class OwnedShardLog implements ShardLog, Completion {
       { promisedEpoch: this.epoch, promisedTo: identity.storeId },
       { durable() {}, failed() {} },
     );
-    const body = encodeEpochStartBody({
-      clusterId: identity.clusterId,
-      owner: identity.storeId,
-      replicas: [identity.storeId],
-    });
-    const start: RecordDraft = {
-      kind: 'epochStart',
-      type: '',
-      id: '',
-      actorHash: 0,
-      firstSequence: 0,
-      eventCount: 0,
-      ordinal: 0,
-      previous: [],
-      body,
-    };
+    const start = epochStart(identity.clusterId, identity.storeId, [identity.storeId]);
     const began = { committed: () => whenServing.durable(), lost: (error: Error) => whenServing.failed(error) };
     this.epochBeganAt = this.append(start, timeMs, began).time;
   }

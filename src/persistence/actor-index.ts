@@ -134,14 +134,14 @@ export function encodeActorRow(type: string, id: string, entry: ActorIndexEntry)
   writeU48(bytes, entry.newestPosition, 12);
   writeU48(bytes, entry.snapshotPosition, 18);
   if (entry.wakeAt > 0) writeU48(bytes, entry.wakeAt, rowBytes);
-  bytes.writeUInt32BE((crc32(bytes.subarray(4)) ^ actorHash(type, id)) >>> 0, 0);
+  bytes.writeUInt32BE((crc32(bytes, 4) ^ actorHash(type, id)) >>> 0, 0);
   return bytes;
 }
 
 /** @returns undefined if the row is damaged or another actor's */
 export function decodeActorRow(type: string, id: string, bytes: Buffer): ActorIndexEntry | undefined {
   if ((bytes.length !== rowBytes && bytes.length !== wakingRowBytes) || bytes[4] !== recordFormat) return undefined;
-  if (bytes.readUInt32BE(0) !== (crc32(bytes.subarray(4)) ^ actorHash(type, id)) >>> 0) return undefined;
+  if (bytes.readUInt32BE(0) !== (crc32(bytes, 4) ^ actorHash(type, id)) >>> 0) return undefined;
   return {
     sequenceNumber: readU48(bytes, 6),
     newestPosition: readU48(bytes, 12),

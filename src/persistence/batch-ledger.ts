@@ -39,14 +39,14 @@ export function encodeBatchRow(n: number, row: BatchRow): Buffer {
   writeU48(bytes, row.log.sum, 11);
   bytes.writeUInt32BE(row.states.count, 17);
   writeU48(bytes, row.states.sum, 21);
-  bytes.writeUInt32BE((crc32(bytes.subarray(4)) ^ n) >>> 0, 0);
+  bytes.writeUInt32BE((crc32(bytes, 4) ^ n) >>> 0, 0);
   return bytes;
 }
 
 /** @returns undefined if the row is damaged or another batch's */
 export function decodeBatchRow(n: number, bytes: Buffer): BatchRow | undefined {
   if (bytes.length !== rowBytes || bytes[4] !== recordFormat) return undefined;
-  if (bytes.readUInt32BE(0) !== (crc32(bytes.subarray(4)) ^ n) >>> 0) return undefined;
+  if (bytes.readUInt32BE(0) !== (crc32(bytes, 4) ^ n) >>> 0) return undefined;
   return {
     log: { count: readU48(bytes, 5), sum: readU48(bytes, 11) },
     states: { count: bytes.readUInt32BE(17), sum: readU48(bytes, 21) },

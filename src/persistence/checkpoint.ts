@@ -45,13 +45,13 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
     writeU48(bytes, committed, offset + 28);
     offset += entryBytes;
   }
-  bytes.writeUInt32BE(crc32(bytes.subarray(4)), 0);
+  bytes.writeUInt32BE(crc32(bytes, 4), 0);
   return bytes;
 }
 
 /** @returns undefined if it is damaged */
 export function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
-  if (bytes.length < headBytes || bytes.readUInt32BE(0) !== crc32(bytes.subarray(4))) return undefined;
+  if (bytes.length < headBytes || bytes.readUInt32BE(0) !== crc32(bytes, 4)) return undefined;
   if (bytes[4] !== recordFormat) return undefined;
   const count = bytes.readUInt16BE(12);
   if (bytes.length !== headBytes + count * entryBytes) return undefined;

@@ -159,16 +159,15 @@ export function decodeData(bytes: Uint8Array): unknown {
 }
 
 export function encodeCommandBody(body: CommandBody): Buffer {
-  const events: unknown[] = [];
-  for (const event of body.events) {
-    events.push(event.data === undefined ? [event.type, event.version] : [event.type, event.version, event.data]);
-  }
-  const fields: unknown[] = [body.commandId, body.fingerprint, events];
-  const { tells, delivery, tellsAcknowledged, reminders = [], tellsSettled = [], refusal, attempt } = body;
+  const events = body.events.map(encodeEvent);
+  const { tells, delivery, tellsAcknowledged, reminders = [], tellsSettled = [], refusal, attempt, reply } = body;
   const isRare = reminders.length > 0 || tellsSettled.length > 0 || refusal !== undefined || attempt !== undefined;
   const talks = tells.length > 0 || delivery !== undefined || tellsAcknowledged > 0 || isRare;
-  if (body.reply !== undefined || talks) fields.push(wrap(body.reply));
-  if (talks) fields.push(tells.map(encodeTell), tellsAcknowledged);
+  // The usual ones, as arrays that need not grow.
+  if (!talks && reply === undefined) return encodeData([body.commandId, body.fingerprint, events]);
+  if (!talks) return encodeData([body.commandId, body.fingerprint, events, [reply]]);
+  const fields: unknown[] = [body.commandId, body.fingerprint, events, wrap(reply)];
+  fields.push(tells.map(encodeTell), tellsAcknowledged);
   if (delivery) fields.push([delivery.senderType, delivery.senderId, delivery.number]);
   else if (isRare) fields.push(null);
   if (isRare) fields.push(reminders.map(encodeReminderChange), tellsSettled);
@@ -325,6 +324,10 @@ const missedPolicies: readonly StoredReminder['missed'][] = ['fire-once', 'all',
 
 function wrap(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
+}
+
+function encodeEvent({ type, version, data }: StoredEvent): readonly unknown[] {
+  return data === undefined ? [type, version] : [type, version, data];
 }
 
 function encodeTell(tell: OutgoingTell): readonly unknown[] {

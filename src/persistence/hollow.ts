@@ -59,13 +59,13 @@ export function encodeHollowBlock(block: HollowBlock): Buffer {
     writeU48(bytes, entry.chain, offset + 13);
     offset += entryBytes;
   }
-  bytes.writeUInt32BE(crc32(bytes.subarray(4)), 0);
+  bytes.writeUInt32BE(crc32(bytes, 4), 0);
   return bytes;
 }
 
 /** @returns undefined if the bytes are damaged or belong to another block than the one that starts at `start` */
 export function decodeHollowBlock(bytes: Buffer, start: Position): HollowBlock | undefined {
-  if (bytes.length < headBytes || bytes.readUInt32BE(0) !== crc32(bytes.subarray(4))) return undefined;
+  if (bytes.length < headBytes || bytes.readUInt32BE(0) !== crc32(bytes, 4)) return undefined;
   if (bytes[4] !== recordFormat || bytes[5] !== hollowKind || readU48(bytes, 6) !== start) return undefined;
   const count = bytes[18]!;
   if (bytes.length !== headBytes + count * entryBytes) return undefined;

@@ -167,7 +167,7 @@ export function encodeRecord(draft: RecordDraft, stamp: RecordStamp): EncodedRec
     offset += wakeAtBytes;
   }
   bytes.set(body, offset);
-  bytes.writeUInt32BE(crc32(bytes.subarray(4, headLength)), 0);
+  bytes.writeUInt32BE(crc32(bytes, 4, headLength), 0);
   return {
     bytes,
     head: {
@@ -200,7 +200,7 @@ export function decodeHead(bytes: Buffer): DecodedHead {
   if (bytes.length < fixedHeadBytes) return { ok: false, problem: 'too short' };
   const headLength = bytes.readUInt16BE(6);
   if (headLength < fixedHeadBytes || headLength > bytes.length) return { ok: false, problem: 'too short' };
-  if (bytes.readUInt32BE(0) !== crc32(bytes.subarray(4, headLength))) return { ok: false, problem: 'head crc' };
+  if (bytes.readUInt32BE(0) !== crc32(bytes, 4, headLength)) return { ok: false, problem: 'head crc' };
   if (bytes[4]! > recordFormat) return { ok: false, problem: 'newer format' };
   const kind = kindOfByte[bytes[5]!];
   if (kind === undefined) return { ok: false, problem: 'unknown kind' };
@@ -233,7 +233,7 @@ export function decodeHead(bytes: Buffer): DecodedHead {
       firstSequence: readU48(bytes, 38),
       eventCount: bytes.readUInt16BE(44),
       ordinal: bytes.readUInt32BE(46),
-      type: bytes.toString('utf8', fixedHeadBytes, typeEnd) as ActorTypeName,
+      type: typeAt(bytes, fixedHeadBytes, typeEnd),
       id: bytes.toString('utf8', typeEnd, idEnd) as ActorId,
       previous,
       wakeAt: headLength - offset >= wakeAtBytes ? readU48(bytes, offset) : 0,
@@ -244,8 +244,29 @@ export function decodeHead(bytes: Buffer): DecodedHead {
 
 /** The body, or undefined if it is damaged. */
 export function verifiedBody(bytes: Buffer, head: RecordHead): Buffer | undefined {
-  const body = bytes.subarray(head.headLength);
-  return crc32(body) === head.bodyCrc ? body : undefined;
+  return isBodyIntact(bytes, head) ? bytes.subarray(head.headLength) : undefined;
+}
+
+/** Whether the body verifies, for those who do not need it. */
+export function isBodyIntact(bytes: Buffer, { headLength, bodyCrc }: RecordHead): boolean {
+  return crc32(bytes, headLength) === bodyCrc;
+}
+
+/** The type that was decoded last: there are few, and one that is the same text need not be hashed anew by every map. */
+let latestType: ActorTypeName | '' = '';
+
+function typeAt(bytes: Buffer, start: number, end: number): ActorTypeName | '' {
+  if (!isText(bytes, start, end, latestType)) latestType = bytes.toString('utf8', start, end) as ActorTypeName;
+  return latestType;
+}
+
+function isText(bytes: Buffer, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80 || bytes[start + i] !== code) return false;
+  }
+  return true;
 }
 
 export function writeU48(bytes: Buffer, value: number, offset: number): void {

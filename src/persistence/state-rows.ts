@@ -54,12 +54,12 @@ function wrap(content: Uint8Array, salt = 0): Buffer {
   const bytes = Buffer.allocUnsafe(headBytes + content.length);
   bytes[4] = recordFormat;
   bytes.set(content, headBytes);
-  bytes.writeUInt32BE((crc32(bytes.subarray(4)) ^ salt) >>> 0, 0);
+  bytes.writeUInt32BE((crc32(bytes, 4) ^ salt) >>> 0, 0);
   return bytes;
 }
 
 function unwrap(bytes: Buffer, salt = 0): Buffer | undefined {
   if (bytes.length < headBytes || bytes[4] !== recordFormat) return undefined;
-  if (bytes.readUInt32BE(0) !== (crc32(bytes.subarray(4)) ^ salt) >>> 0) return undefined;
+  if (bytes.readUInt32BE(0) !== (crc32(bytes, 4) ^ salt) >>> 0) return undefined;
   return bytes.subarray(headBytes);
 }

@@ -19,22 +19,27 @@ export class Tally implements TallyValue {
 
   add(hash: number): void {
     this.count += 1;
-    this.sum = (this.sum + hash) % modulus;
+    this.#become(this.sum + hash);
   }
 
   remove(hash: number): void {
     this.count -= 1;
-    this.sum = (this.sum - hash + modulus) % modulus;
+    this.#become(this.sum - hash);
   }
 
   addAll(other: TallyValue): void {
     this.count += other.count;
-    this.sum = (this.sum + other.sum) % modulus;
+    this.#become(this.sum + other.sum);
   }
 
   removeAll(other: TallyValue): void {
     this.count -= other.count;
-    this.sum = (this.sum - other.sum + modulus) % modulus;
+    this.#become(this.sum - other.sum);
+  }
+
+  /** Hashes and sums are below the modulus: one step brings it back. (A `%` of numbers this large leaves compiled code.) */
+  #become(sum: number): void {
+    this.sum = sum >= modulus ? sum - modulus : sum < 0 ? sum + modulus : sum;
   }
 
   /** As it is now. */

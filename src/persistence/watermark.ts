@@ -51,7 +51,7 @@ export class Watermark {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       throw damaged(path, 'is missing');
     }
-    if (bytes.length !== fileBytes || bytes.readUInt32BE(0) !== crc32(bytes.subarray(4)))
+    if (bytes.length !== fileBytes || bytes.readUInt32BE(0) !== crc32(bytes, 4))
       throw damaged(path, 'does not match its checksum');
     if (!bytes.subarray(14).equals(headFor(storeId).subarray(14))) throw damaged(path, 'belongs to another store');
     return readU48(bytes, 8);
@@ -83,7 +83,7 @@ function headFor(storeId: string): Buffer {
 
 function numbered(bytes: Buffer, n: number): Buffer {
   writeU48(bytes, n, 8);
-  bytes.writeUInt32BE(crc32(bytes.subarray(4)), 0);
+  bytes.writeUInt32BE(crc32(bytes, 4), 0);
   return bytes;
 }
 

@@ -239,6 +239,20 @@ describe('checksums', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => assert.equal(crc32(bytes), tableCrc32(bytes))));
   });
 
+  test('crc-32 of a part is that of the part alone, short or long', () => {
+    const long = Uint8Array.from({ length: 1_000 }, (_, i) => i * 7);
+    assert.equal(crc32(long, 100, 900), bitwiseCrc32(long.slice(100, 900)));
+    const part = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 500 }), fc.nat(), fc.nat());
+    fc.assert(
+      fc.property(part, ([bytes, a, b]) => {
+        const start = a % bytes.length;
+        const end = start + (b % (bytes.length - start + 1));
+        assert.equal(crc32(bytes, start, end), bitwiseCrc32(bytes.slice(start, end)));
+        assert.equal(crc32(bytes, start), bitwiseCrc32(bytes.slice(start)));
+      }),
+    );
+  });
+
   test('crc-32c is the standard one at every length and offset', () => {
     assert.equal(crc32c(Buffer.from('123456789')), 0xe3069283);
     assert.equal(crc32c(Buffer.alloc(32)), 0x8a9136aa);
@@ -297,3 +311,13 @@ describe('keys', () => {
     assert.equal(actorHash('Counter', 'ä😀'), 3_652_665_279);
   });
 });
+
+/** As the standard says it. */
+function bitwiseCrc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

@@ -8,7 +8,7 @@ export const comedy: Peer = {
   name: 'comedy',
   operation: 'sendAndReceive (ask) to an in-memory actor in the same process',
   guarantees: 'in memory only',
-  comparedWith: 'ask',
+  comparedWith: ['ask'],
   async run(context) {
     const folder = await npmPackages(context.scratch, 'comedy', 'comedy');
     const { version } = JSON.parse(await readFile(join(folder, 'node_modules/comedy/package.json'), 'utf8'));

@@ -1,7 +1,7 @@
 /** Erlang/OTP: gen_server calls, in one node and between two nodes on this machine. */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inFlights, keys, type Peer, type PeerContext, type PeerRate, type PeerResult } from '../peer.ts';
+import { keys, type Peer, type PeerContext, type PeerRate, type PeerResult } from '../peer.ts';
 import { debianProgram, freePorts, output, Program } from '../programs.ts';
 
 const source = fileURLToPath(new URL('./counter_bench.erl', import.meta.url));
@@ -11,7 +11,7 @@ export const erlangLocal: Peer = {
   name: 'Erlang/OTP, local call',
   operation: 'gen_server:call in one node; the load generator is written in Erlang',
   guarantees: 'in memory only',
-  comparedWith: 'ask',
+  comparedWith: ['ask'],
   async run(context) {
     const erl = await compiled(context);
     return measuredBy(new Program(erl, argumentsFor(context, 'local')), context, erl);
@@ -22,7 +22,7 @@ export const erlangDistributed: Peer = {
   name: 'Erlang/OTP, call between two nodes',
   operation: 'gen_server:call to another node on this machine, over TCP; the load generator is written in Erlang',
   guarantees: 'in memory only; at most once',
-  comparedWith: 'ask',
+  comparedWith: ['ask among three nodes'],
   async run(context) {
     const erl = await compiled(context);
     const [epmdPort] = await freePorts(1);
@@ -53,12 +53,12 @@ async function compiled({ data }: PeerContext): Promise<string> {
   return erl;
 }
 
-function argumentsFor({ data, durationMs }: PeerContext, where: string): string[] {
+function argumentsFor({ data, durationMs, inFlights }: PeerContext, where: string): string[] {
   const plain = [where, String(Math.round(durationMs)), String(keys.count), ...inFlights.map(String)];
   return ['-noshell', '-pa', data, '-s', 'counter_bench', 'main', '-extra', ...plain];
 }
 
-async function measuredBy(program: Program, { durationMs }: PeerContext, erl: string): Promise<PeerResult> {
+async function measuredBy(program: Program, { durationMs, inFlights }: PeerContext, erl: string): Promise<PeerResult> {
   try {
     const said = await program.finished(inFlights.length * durationMs * 2 + marginMs);
     const lines = said.split('\n').filter((line) => line.startsWith('{'));

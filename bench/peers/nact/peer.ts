@@ -8,7 +8,7 @@ export const nact: Peer = {
   name: 'nact',
   operation: 'query (ask) of a stateful actor in the same process',
   guarantees: 'in memory only',
-  comparedWith: 'ask',
+  comparedWith: ['ask'],
   async run(context) {
     const folder = await npmPackages(context.scratch, 'nact', 'nact');
     const { version } = JSON.parse(await readFile(join(folder, 'node_modules/nact/package.json'), 'utf8'));

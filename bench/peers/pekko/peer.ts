@@ -4,7 +4,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { inFlights, keys, type Peer, type PeerRate, Skipped } from '../peer.ts';
+import { keys, type Peer, type PeerRate, Skipped } from '../peer.ts';
 import { freePorts, Program } from '../programs.ts';
 
 const run = promisify(execFile);
@@ -18,8 +18,8 @@ export const pekko: Peer = {
   operation:
     'ask of a sharded EventSourcedBehavior that persists an event; the load generator is written in Java, in the same process',
   guarantees: 'fsynced before the answer (fsync on, batches of the journal); one copy; Java serialization',
-  comparedWith: 'persisted',
-  async run({ scratch, data, durationMs }) {
+  comparedWith: ['persisted'],
+  async run({ scratch, data, durationMs, inFlights }) {
     const folder = join(scratch, 'pekko');
     await build(folder);
     const [port] = await freePorts(1);

@@ -9,7 +9,7 @@ export const postgresql: Peer = {
   operation:
     'INSERT of an event of 100 B with the next sequence number, prepared, one transaction each, from a pool of at most 64 connections of `pg`; the state stays in the caller’s memory',
   guarantees: 'fsynced before the answer (synchronous_commit on); one copy; a unique key fences double writers',
-  comparedWith: 'persisted',
+  comparedWith: ['persisted'],
   async run(context) {
     const { scratch, data } = context;
     const folder = await npmPackages(scratch, 'postgresql', 'pg');

@@ -10,7 +10,7 @@ export const restate: Peer = {
   name: 'Restate, virtual object',
   operation: 'POST /Counter/{key}/add: get, set and return, over HTTP, one node, default settings',
   guarantees: 'durable per call in its log; exactly-once per invocation; one copy',
-  comparedWith: 'persisted over HTTP',
+  comparedWith: ['persisted over HTTP'],
   async run(context) {
     const { scratch, data } = context;
     const folder = await npmPackages(

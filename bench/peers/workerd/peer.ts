@@ -11,7 +11,7 @@ export const workerd: Peer = {
   operation: 'POST /c{key}: a Worker asks the key’s object, which gets, puts and answers; over HTTP, SQLite storage',
   guarantees:
     'written to a SQLite file per object before the answer (output gate); one copy; whether it is fsynced is miniflare’s choice',
-  comparedWith: 'persisted over HTTP',
+  comparedWith: ['persisted over HTTP'],
   async run(context) {
     const { scratch, data } = context;
     const folder = await npmPackages(scratch, 'workerd', 'node@22', 'miniflare');

@@ -14,3 +14,35 @@ export function writeQuorum(replicas: number): number {
 export function sealQuorum(replicas: number): number {
   return replicas - writeQuorum(replicas) + 1;
 }
+
+/**
+ * The least of the `count` largest of some numbers: of the positions that replicas hold, the newest that `count` of them
+ * do. Used again and again, because it is asked for with every acknowledgement: sorting a new list each time was an
+ * eighth of all that a loaded node allocated.
+ */
+export class Largest {
+  /** Descending; those from `#length` on are of earlier times. */
+  readonly #numbers: number[] = [];
+  #count = 0;
+  #length = 0;
+
+  begin(count: number): void {
+    this.#count = count;
+    this.#length = 0;
+  }
+
+  add(number: number): void {
+    const numbers = this.#numbers;
+    let at = this.#length;
+    if (at < this.#count) this.#length += 1;
+    else if (at === 0 || numbers[at - 1]! >= number) return;
+    else at -= 1;
+    for (; at > 0 && numbers[at - 1]! < number; at--) numbers[at] = numbers[at - 1]!;
+    numbers[at] = number;
+  }
+
+  /** −1 while fewer than `count` were added. */
+  get least(): number {
+    return this.#length < this.#count || this.#count === 0 ? -1 : this.#numbers[this.#count - 1]!;
+  }
+}

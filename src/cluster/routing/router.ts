@@ -40,6 +40,13 @@ export interface RouterOptions {
   readonly nextCommandId: () => string;
 }
 
+interface LostOwner {
+  readonly storeId: StoreId;
+  readonly boot: number;
+}
+
+const noneLost: readonly LostOwner[] = [];
+
 /** A command in the router's hands. */
 interface Pending {
   readonly number: number;
@@ -51,7 +58,7 @@ interface Pending {
   isUncertain: boolean;
   attempts: number;
   /** Owners whose link broke with it on its way. */
-  readonly lostWith: { readonly storeId: StoreId; readonly boot: number }[];
+  lostWith: readonly LostOwner[];
 }
 
 interface Route {
@@ -70,6 +77,8 @@ interface Route {
   /** A committed position. */
   known: Position;
   readonly sent: Map<number, Pending>;
+  /** No deadline of what was sent is before this. */
+  earliestMs: number;
   waiting: Pending[];
   openedAtMs: number;
 }
@@ -145,7 +154,7 @@ export class Router implements Elsewhere {
       since: command.since,
       isUncertain: reroute === 'uncertain',
       attempts: reroute === undefined ? 0 : 1,
-      lostWith: [],
+      lostWith: noneLost,
     };
     this.#held += 1;
     if (this.#failure !== undefined) {
@@ -186,6 +195,7 @@ export class Router implements Elsewhere {
         state: 'closed',
         known: 0,
         sent: new Map(),
+        earliestMs: Number.POSITIVE_INFINITY,
         waiting: [],
         openedAtMs: 0,
       };
@@ -319,6 +329,7 @@ export class Router implements Elsewhere {
     }
     pending.attempts += 1;
     route.sent.set(pending.number, pending);
+    route.earliestMs = Math.min(route.earliestMs, command.deadlineMs);
   }
 
   /** For a first attempt nothing has to be searched; for a later one, from what was known before the first. */
@@ -414,7 +425,7 @@ export class Router implements Elsewhere {
     const boot = this.#options.bootOf(peer);
     for (const route of this.#routes.values()) {
       if (route.owner !== peer || route.state === 'here') continue;
-      for (const pending of route.sent.values()) pending.lostWith.push({ storeId: peer, boot });
+      for (const pending of route.sent.values()) pending.lostWith = [...pending.lostWith, { storeId: peer, boot }];
       this.#takeBack(route);
       route.state = 'closed';
     }
@@ -427,20 +438,30 @@ export class Router implements Elsewhere {
   #sweep(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const route of this.#busy) {
-      route.waiting = route.waiting.filter((pending) => {
-        if (nowMs < pending.command.deadlineMs) return true;
-        this.#giveUp(pending, 'the shard had no owner in reach until the deadline');
-        return false;
-      });
-      for (const pending of route.sent.values()) {
-        if (nowMs < pending.command.deadlineMs + answerGraceMs) continue;
-        route.sent.delete(pending.number);
-        this.#fail(pending, unknown('its owner did not answer until the deadline'));
-      }
+      if (route.waiting.length > 0)
+        route.waiting = route.waiting.filter((pending) => {
+          if (nowMs < pending.command.deadlineMs) return true;
+          this.#giveUp(pending, 'the shard had no owner in reach until the deadline');
+          return false;
+        });
+      if (nowMs >= route.earliestMs + answerGraceMs) this.#failLate(route, nowMs);
       if (route.state === 'closing' && route.sent.size === 0) route.state = 'closed';
       if (route.state === 'opening' && nowMs - route.openedAtMs > openAgainMs) route.state = 'closed';
       if (route.waiting.length === 0 && route.sent.size === 0) this.#busy.delete(route);
       else if (route.state === 'closed') this.#open(route);
+    }
+  }
+
+  #failLate(route: Route, nowMs: number): void {
+    route.earliestMs = Number.POSITIVE_INFINITY;
+    for (const pending of route.sent.values()) {
+      const { deadlineMs } = pending.command;
+      if (nowMs < deadlineMs + answerGraceMs) {
+        route.earliestMs = Math.min(route.earliestMs, deadlineMs);
+        continue;
+      }
+      route.sent.delete(pending.number);
+      this.#fail(pending, unknown('its owner did not answer until the deadline'));
     }
   }
 

@@ -14,7 +14,6 @@
 import type { AppendedAt, AppendOutcome, Confirmation, LogRefusal, ShardLog } from '../../actors/shard-log.ts';
 import { assert } from '../../core/assert.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
-import { encodeEpochStartBody } from '../../persistence/codec.ts';
 import type {
   ActorIndexEntry,
   Completion,
@@ -25,7 +24,8 @@ import type {
 } from '../../persistence/journal.ts';
 import type { LogRow } from '../../persistence/log-row.ts';
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
-import { sealQuorum, writeQuorum } from '../membership/quorum.ts';
+import { epochStart } from '../epoch-start.ts';
+import { Largest, sealQuorum, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
 import type { ShardLimits } from './follower.ts';
 import type { CheckedShard } from './read-checks.ts';
@@ -105,7 +105,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   /** By position from `#firstUncommitted` on. */
   #outcomes: AppendOutcome[] = [];
   #firstOutcome = 0;
-  readonly #scratch: Position[] = [];
+  readonly #held = new Largest();
 
   constructor(home: OwnerHome, clusterId: string, owned: OwnedEpoch) {
     this.#home = home;
@@ -219,12 +219,8 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
     this.#startedAt = position + 1;
     this.phase = 'starting';
     this.#replication.start();
-    const body = encodeEpochStartBody({
-      clusterId: this.#clusterId,
-      owner: this.#home.storeId,
-      replicas: this.replicas,
-    });
-    this.epochBeganAt = this.append(epochStart(body), this.#home.wallMs(), { committed() {}, lost() {} }).time;
+    const start = epochStart(this.#clusterId, this.#home.storeId, this.replicas);
+    this.epochBeganAt = this.append(start, this.#home.wallMs(), { committed() {}, lost() {} }).time;
   }
 
   /** O4: the map says that this epoch is active. */
@@ -261,9 +257,12 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
     const position = this.#position + 1;
     const record = encodeRecord(draft, { position, epoch: this.epoch, time, previousChain: this.#chain });
     if (this.#replication.hasFollowers) {
-      const { epoch } = this.#home.journal.tail(this.shard);
-      const previous = { position: this.#position, epoch, chain: this.#chain };
-      if (this.#replication.append(record, previous)) this.#home.flushLater(this);
+      if (this.#replication.isFlushed) {
+        const { epoch } = this.#home.journal.tail(this.shard);
+        this.#replication.begin({ position: this.#position, epoch, chain: this.#chain });
+        this.#home.flushLater(this);
+      }
+      this.#replication.append(record);
     }
     this.#position = position;
     this.#chain = record.head.chain;
@@ -370,14 +369,13 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   #advance(): void {
     if (!this.#hasStarted) return;
     const { mistaken } = this.#home;
-    const held = this.#scratch;
-    held.length = 0;
-    held.push(this.#durable);
-    for (const follower of this.#replication.all)
-      if (follower.counts || mistaken('commit counts learners')) held.push(follower.acknowledged);
-    if (held.length > 1) held.sort((a, b) => b - a);
     const needed = this.peersNeeded + 1 - (mistaken('commit on one replica too few') && this.peersNeeded > 0 ? 1 : 0);
-    const position = held[needed - 1]!;
+    const held = this.#held;
+    held.begin(needed);
+    held.add(this.#durable);
+    for (const follower of this.#replication.all)
+      if (follower.counts || mistaken('commit counts learners')) held.add(follower.acknowledged);
+    const position = held.least;
     if (position < this.#startedAt - (mistaken('epoch start not awaited') ? 1 : 0)) return;
     if (this.phase === 'starting') {
       this.phase = 'activating';
@@ -481,18 +479,4 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
 function answersNeeded(sealed: readonly StoreId[], mistaken: Mistaken): number {
   if (sealed.length === 0) return 0;
   return sealQuorum(sealed.length) - (mistaken('seal with one answer too few') ? 1 : 0);
-}
-
-function epochStart(body: Buffer): RecordDraft {
-  return {
-    kind: 'epochStart',
-    type: '',
-    id: '',
-    actorHash: 0,
-    firstSequence: 0,
-    eventCount: 0,
-    ordinal: 0,
-    previous: [],
-    body,
-  };
 }

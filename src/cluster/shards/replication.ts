@@ -59,11 +59,18 @@ export class Replication {
     return this.#followers.values();
   }
 
-  /** @returns whether `flush` is to be called at the end of this turn, and is not planned yet */
-  append(record: EncodedRecord, previous: LogPlace): boolean {
-    if (this.#outgoing.length === 0) this.#outgoingAfter = previous;
+  /** Nothing waits to be sent. */
+  get isFlushed(): boolean {
+    return this.#outgoing.length === 0;
+  }
+
+  /** What is appended next follows `previous`, and is sent by `flush` at the end of this turn. Only when flushed. */
+  begin(previous: LogPlace): void {
+    this.#outgoingAfter = previous;
+  }
+
+  append(record: EncodedRecord): void {
     this.#outgoing.push(record);
-    return this.#outgoing.length === 1;
   }
 
   /** Sends what this turn appended. */

@@ -6,7 +6,7 @@
  */
 import type { Epoch, Position, ShardId } from '../../core/ids.ts';
 import type { LogRow } from '../../persistence/log-row.ts';
-import { decodeHead, readU48, verifiedBody, writeU48 } from '../../persistence/record.ts';
+import { decodeHead, isBodyIntact, readU48, writeU48 } from '../../persistence/record.ts';
 
 /** A place in a log whose chain says everything before it. */
 export interface LogPlace {
@@ -402,7 +402,7 @@ function readRows(bytes: Buffer, from: Position, at: number): readonly LogRow[] 
     offset += length;
     const decoded = decodeHead(record);
     if (!decoded.ok) throw new MalformedMessage(`a record that was sent does not verify: ${decoded.problem}`);
-    if (decoded.head.position !== position || !verifiedBody(record, decoded.head))
+    if (decoded.head.position !== position || !isBodyIntact(record, decoded.head))
       throw new MalformedMessage(`record ${position} that was sent is another one, or damaged`);
     rows.push({ head: decoded.head, bytes: record });
   }

@@ -4,6 +4,7 @@ import type { RoutedCommand } from '../../../src/actors/elsewhere.ts';
 import { type CommandMessage, errorToWire } from '../../../src/cluster/routing/command-messages.ts';
 import type { Router } from '../../../src/cluster/routing/router.ts';
 import { GreenroomError } from '../../../src/core/errors.ts';
+import { VirtualClock } from '../../../src/testing/index.ts';
 import { commandOf, owner, routerTo, shard } from './fixture.ts';
 import { repliesInTheNextLife, runsAfterARefusal } from './told.ts';
 
@@ -49,6 +50,31 @@ test('a command that never left was not executed', () => {
   send('waiting');
   router.close('this node has stopped');
   expect(answers).toEqual(['waiting UNAVAILABLE']);
+});
+
+test('an answer that does not come is awaited until the deadline of its own command, whatever was sent before and after', () => {
+  const clock = new VirtualClock();
+  const own = routerTo((message) => sent.push(message), { clock });
+  own.start();
+  const ask = (name: string, deadlineMs: number) => {
+    const caller = { replied: () => {}, failed: ({ code }: { code: string }) => answers.push(`${name} ${code}`) };
+    own.send({ ...commandOf(1, caller), deadlineMs });
+  };
+  ask('middle', 2_000);
+  own.received(owner, { type: 'opened', shard, lane: (sent[0] as { lane: number }).lane, position: 0 });
+  ask('early', 1_000);
+  ask('late', 3_000);
+  const heardAt = (ms: number): readonly string[] => {
+    clock.advance(ms - clock.monotonicMs());
+    return answers.splice(0);
+  };
+  expect(heardAt(1_200)).toEqual([]);
+  expect(heardAt(1_320)).toEqual(['early OUTCOME_UNKNOWN']);
+  expect(heardAt(2_200)).toEqual([]);
+  expect(heardAt(2_320)).toEqual(['middle OUTCOME_UNKNOWN']);
+  expect(heardAt(3_200)).toEqual([]);
+  expect(heardAt(3_320)).toEqual(['late OUTCOME_UNKNOWN']);
+  own.close('the story is over');
 });
 
 test('what follows a command that was turned away is turned away, too, and all come back in order', () => {
