@@ -1,15 +1,16 @@
 /**
- * Greenroom's own figures beside its peers': one node in this process, and three node processes with three copies of
+ * Greenroom's own figures beside its peers': one node process, and three node processes with three copies of
  * everything durable, under the same loads. Only what somebody is compared with is measured.
  *
  * On one node the callers are in its process, as a program's own are. On three they are in all three, so that a third
  * of the calls is local (a single one is in the first node). Over HTTP they are in a process of their own.
+ *
+ * The nodes are those of the built package, as everybody runs them: from sources, translated as they are loaded, a node needs
+ * a third more of the processor for the same work.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { childCluster } from '../../src/bench/child-cluster.ts';
-import type { ClusterUnderTest, StartCluster, Through } from '../../src/bench/cluster-under-test.ts';
-import { inProcessCluster } from '../../src/bench/in-process-cluster.ts';
+import type { ClusterUnderTest, Through } from '../../src/bench/cluster-under-test.ts';
 import type { Call } from '../../src/bench/load/workload.ts';
 import { ask, asking, persisted, touchAll, withoutErrors } from '../../src/bench/workloads/loads.ts';
 import type { Measured } from './comparison.ts';
@@ -26,7 +27,6 @@ interface OwnRow {
 interface OwnCluster {
   readonly nodes: number;
   readonly replicas: number;
-  readonly start: StartCluster;
   readonly rows: readonly OwnRow[];
 }
 
@@ -38,7 +38,6 @@ const ownClusters: readonly OwnCluster[] = [
   {
     nodes: 1,
     replicas: 1,
-    start: inProcessCluster,
     rows: [
       {
         figure: 'persisted',
@@ -60,7 +59,6 @@ const ownClusters: readonly OwnCluster[] = [
   {
     nodes: 3,
     replicas: 3,
-    start: (options) => childCluster(options, 'driven'),
     rows: [
       {
         figure: 'three copies',
@@ -99,12 +97,13 @@ export interface OwnOptions {
 /** One measurement of each figure that is wanted. @throws Error if an operation fails: a rate of errors means nothing */
 export async function measureOwn(options: OwnOptions): Promise<readonly Measured[]> {
   const measured: Measured[] = [];
-  for (const { nodes, replicas, start, rows } of ownClusters) {
+  const { childCluster } = await builtChildCluster();
+  for (const { nodes, replicas, rows } of ownClusters) {
     const wanted = rows.filter(({ figure }) => options.figures.has(figure));
     if (wanted.length === 0) continue;
     const directory = join(options.directory, `nodes-${nodes}`);
     await mkdir(directory, { recursive: true });
-    const cluster = await start({ directory, nodes, replicas });
+    const cluster = await childCluster({ directory, nodes, replicas }, 'driven');
     try {
       for (const call of new Set(wanted.map((row) => row.call)))
         withoutErrors(await cluster.run(touchAll(call, keys.count), 'api'));
@@ -128,4 +127,9 @@ async function measureRow(cluster: ClusterUnderTest, row: OwnRow, options: OwnOp
     rates.push({ inFlight, perSecond: (result.operations * 1_000) / result.tookMs, p50Ms, p99Ms });
   }
   return { name, figure, version: 'this', guarantees, operation: 'an add to a counter', comparedWith: [], rates };
+}
+
+/** @throws Error if the package was not built */
+function builtChildCluster(): Promise<typeof import('../../src/bench/child-cluster.ts')> {
+  return import(new URL('../../dist/bench/child-cluster.js', import.meta.url).href);
 }

@@ -8,7 +8,7 @@ export const nats: Peer = {
   operation:
     'publish of an event of 100 B to the counter’s subject, awaited until the stream acknowledges; `nats` client',
   guarantees:
-    'written by two of three servers into files, none of them fsynced (that happens every 2 minutes): survives the end of processes, but a power cut may lose acknowledged events; a publish that is retried may be stored twice',
+    'written by two of three servers into files, none of them fsynced before (that is done from time to time): survives the end of processes, but a power cut may lose acknowledged events; a publish that is retried may be stored twice',
   comparedWith: ['three copies', 'three copies over HTTP'],
   async run(context) {
     const { scratch, data } = context;
