@@ -171,8 +171,10 @@ export class WitnessedTransport implements Transport {
       },
       message: (from, channel, bytes) => {
         if (channel === 'control' && bytes[0] === witnessByte) this.#receive(from, bytes);
-        else if (!this.#refused.has(from.storeId)) {
-          const kept = this.#isPassing && this.#held.length === 0 ? bytes : Buffer.from(bytes);
+        else if (this.#refused.has(from.storeId)) return;
+        else if (this.#isPassing && this.#held.length === 0) handlers().message(from, channel, bytes);
+        else {
+          const kept = Buffer.from(bytes);
           this.#pass(from.storeId, () => handlers().message(from, channel, kept));
         }
       },
