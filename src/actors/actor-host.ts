@@ -7,17 +7,17 @@
 import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError, type Rejection, type Reroute } from '../core/errors.ts';
-import { actorHash, textHash } from '../core/hash.ts';
+import { actorHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, parseActorId, type ShardId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
-import { canonicalJson, deepFreeze, findNotPlain } from '../core/plain-data.ts';
+import { deepFreeze, findNotPlain } from '../core/plain-data.ts';
 import type { Random } from '../core/random.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import { Activation } from './activation.ts';
 import type { ActorClass } from './actor.ts';
 import { type AskTarget, askChain, askChainMax, closesCycle, closesRemoteCycle } from './ask-cycle.ts';
 import { PromiseCaller, TurnCaller } from './callers.ts';
-import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
+import { CommandIds, childId, fingerprintOf } from './command-ids.ts';
 import { deadLetterDefinition } from './dead-letters.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, checkFields } from './definition.ts';
 import type { Elsewhere, RoutedCommand } from './elsewhere.ts';
@@ -282,10 +282,7 @@ export class ActorHost implements RefTarget {
       }
       const command = this.definitionOf(request.type, request.command);
       const input = this.#checkInput(request.type, request.command, request.input);
-      const fingerprint =
-        commandId === '' || commandId.startsWith(assignedIdPrefix)
-          ? 0
-          : textHash(`${request.command} ${canonicalJson(input)}`);
+      const fingerprint = fingerprintOf(commandId, request.command, input);
       const deadlineMs = this.nowMs + request.timeoutMs;
       envelope = new Envelope(command, input, caller, deadlineMs, commandId, fingerprint, since);
       if (this.#stopReason !== undefined)
@@ -330,8 +327,7 @@ export class ActorHost implements RefTarget {
     let envelope: Envelope | undefined;
     try {
       const command = kind === 'delete' ? deletion : this.definitionOf(type, routed.command);
-      const isChosen = commandId !== '' && !commandId.startsWith(assignedIdPrefix);
-      const fingerprint = isChosen ? textHash(`${routed.command} ${canonicalJson(input)}`) : 0;
+      const fingerprint = fingerprintOf(commandId, routed.command, input);
       envelope = new Envelope(
         command,
         this.frozen(input),
@@ -465,7 +461,7 @@ export class ActorHost implements RefTarget {
       parent?.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.clock.monotonicMs() + askTimeoutMs,
     );
-    const fingerprint = commandId === '' ? 0 : textHash(`${command} ${canonicalJson(checked)}`);
+    const fingerprint = fingerprintOf(commandId, command, checked);
     turn.waitingOn ??= [];
     turn.waitingOn.push(target);
     return new Promise((resolve, reject) => {
