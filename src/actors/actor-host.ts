@@ -25,6 +25,7 @@ import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts'
 import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
 import { IdleList, idleSince, leastRecent } from './idle-list.ts';
 import {
+  askHeldMaxMs,
   heapPressureRatio,
   mailboxLengthMax,
   passivationsPerSweepMax,
@@ -438,11 +439,53 @@ export class ActorHost implements RefTarget {
     this.#enqueue(activation, new Envelope(commands.get(command)!, this.frozen(input), nobody, deadlineMs));
   }
 
-  /** An ask from inside a command: a child of its turn. */
+  /**
+   * An ask from inside a command: a child of its turn. It leaves once what the actor recorded before is committed: the
+   * command may rest on it, and what was asked would stay if the record were lost.
+   */
   askFromTurn(turn: Turn, type: string, id: string, command: string, input: unknown): Promise<unknown> {
+    const checked = this.#checkInput(type, command, input);
+    turn.asks += 1;
+    const ordinal = turn.asks;
+    return new Promise((resolve, reject) => {
+      const send = () => {
+        try {
+          const answer = (target: AskTarget) => new TurnCaller(turn, target, resolve, reject);
+          this.#sendAsk(turn, ordinal, { type, id, command, input: checked }, answer);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const { lastPending } = turn.activation;
+      if (!lastPending || lastPending.isSettled) send();
+      else this.#holdAsk(turn, lastPending, send, reject);
+    });
+  }
+
+  #holdAsk(turn: Turn, pending: PendingAppend, send: () => void, reject: (error: GreenroomError) => void): void {
+    let isHeld = true;
+    const end = (then: () => void) => {
+      if (!isHeld) return;
+      isHeld = false;
+      cancel();
+      if (!this.#isClosed && turn.activation.turn === turn) then();
+    };
+    const cancel = this.clock.schedule(askHeldMaxMs, () => {
+      const problem = 'what this actor recorded before is not durable yet, and an ask must wait for it';
+      end(() => reject(new GreenroomError('UNAVAILABLE', problem, { retryAfterMs: 1_000 })));
+    });
+    // Who asked has left memory with a record that is lost, and hears no answer.
+    pending.holdAsk({ release: () => end(send), lost: () => end(() => {}) });
+  }
+
+  #sendAsk(
+    turn: Turn,
+    ordinal: number,
+    { type, id, command, input }: Pick<RoutedCommand, 'type' | 'id' | 'command' | 'input'>,
+    answer: (target: AskTarget) => Caller,
+  ): void {
     const isElsewhere = this.#isElsewhere(type, id);
     const definition = isElsewhere ? undefined : this.definitionOf(type, command);
-    const checked = this.#checkInput(type, command, input);
     const target: AskTarget = isElsewhere ? { key: `${type}/${id}` } : this.#activate(this.home(type), id as ActorId);
     const waiter = turn.activation;
     if (!('key' in target) && closesCycle(waiter, target))
@@ -450,29 +493,25 @@ export class ActorHost implements RefTarget {
     const chain = 'key' in target ? askChain(turn) : undefined;
     if (chain && 'key' in target && (chain.includes(target.key) || chain.length > askChainMax))
       throw cycle(chain[0]!, target.key);
-    turn.asks += 1;
     const parent = turn.envelope;
     let commandId = '';
     if (parent) {
       if (parent.commandId === '') parent.commandId = this.nextCommandId();
-      commandId = childId(parent.commandId, turn.asks, `${type}/${id}.${command}`);
+      commandId = childId(parent.commandId, ordinal, `${type}/${id}.${command}`);
     }
     const deadlineMs = Math.min(
       parent?.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.clock.monotonicMs() + askTimeoutMs,
     );
-    const fingerprint = fingerprintOf(commandId, command, checked);
+    const fingerprint = fingerprintOf(commandId, command, input);
     turn.waitingOn ??= [];
     turn.waitingOn.push(target);
-    return new Promise((resolve, reject) => {
-      const caller = new TurnCaller(turn, target, resolve, reject);
-      if ('key' in target) {
-        const routed = { type, id, command, input: checked, caller, deadlineMs, commandId: commandId as CommandId };
-        this.#sendElsewhere({ ...routed, chain });
-      } else {
-        this.#enqueue(target, new Envelope(definition!, checked, caller, deadlineMs, commandId, fingerprint));
-      }
-    });
+    const caller = answer(target);
+    if ('key' in target) {
+      this.#sendElsewhere({ type, id, command, input, caller, deadlineMs, commandId: commandId as CommandId, chain });
+    } else {
+      this.#enqueue(target, new Envelope(definition!, input, caller, deadlineMs, commandId, fingerprint));
+    }
   }
 
   /** Commands that arrived while their actor left memory. */

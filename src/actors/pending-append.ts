@@ -1,5 +1,5 @@
 /**
- * The output gate: a record on its way to being committed, and every answer that must not leave before it is.
+ * The output gate: a record on its way to being committed, and every answer and ask that must not leave before it is.
  * (As in Durable Objects: the actor goes on meanwhile, but nothing it says gets out ahead of what it is based on.)
  */
 import type { GreenroomError, Rejection } from '../core/errors.ts';
@@ -15,6 +15,14 @@ interface Output {
   readonly error: GreenroomError | Rejection | undefined;
 }
 
+/** An ask of a turn that saw this record's effects. */
+export interface HeldAsk {
+  /** The record is committed. */
+  release(): void;
+  /** The record is lost, and what asks never happened. */
+  lost(): void;
+}
+
 export class PendingAppend implements AppendOutcome {
   readonly activation: Activation;
   /** Whose record this is; undefined for a snapshot. */
@@ -28,6 +36,7 @@ export class PendingAppend implements AppendOutcome {
   /** For snapshots and deletions: records from here back are covered, and may go once this one is committed. */
   covers: { readonly from: Position; readonly isDeletion: boolean } | undefined = undefined;
   #others: Output[] | undefined = undefined;
+  #asks: HeldAsk[] | undefined = undefined;
 
   constructor(
     activation: Activation,
@@ -49,6 +58,12 @@ export class PendingAppend implements AppendOutcome {
     this.#others.push({ envelope, reply, error });
   }
 
+  /** Holds an ask back until this record is committed. */
+  holdAsk(ask: HeldAsk): void {
+    this.#asks ??= [];
+    this.#asks.push(ask);
+  }
+
   committed(): void {
     this.isSettled = true;
     this.envelope?.reply(this.reply);
@@ -58,12 +73,14 @@ export class PendingAppend implements AppendOutcome {
         else envelope.reply(reply);
       }
     }
+    if (this.#asks) for (const ask of this.#asks) ask.release();
     this.activation.appendCommitted(this);
   }
 
   lost(error: Error): void {
     this.isSettled = true;
     this.activation.appendLost(this, error);
+    if (this.#asks) for (const ask of this.#asks) ask.lost();
   }
 
   /** Everyone who waits for this record. */
