@@ -7,22 +7,23 @@
 import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { GreenroomError, type Rejection, type Reroute } from '../core/errors.ts';
-import { actorHash, textHash } from '../core/hash.ts';
+import { actorHash } from '../core/hash.ts';
 import { type ActorId, type CommandId, parseActorId, type ShardId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
-import { canonicalJson, deepFreeze, findNotPlain } from '../core/plain-data.ts';
+import { deepFreeze, findNotPlain } from '../core/plain-data.ts';
 import type { Random } from '../core/random.ts';
 import type { OutgoingTell } from '../persistence/codec.ts';
 import { Activation } from './activation.ts';
 import type { ActorClass } from './actor.ts';
 import { type AskTarget, askChain, askChainMax, closesCycle, closesRemoteCycle } from './ask-cycle.ts';
 import { AttemptLine } from './attempts.ts';
-import { PromiseCaller, TurnCaller } from './callers.ts';
-import { assignedIdPrefix, CommandIds, childId } from './command-ids.ts';
+import { PromiseCaller } from './callers.ts';
+import { CommandIds, childId, fingerprintOf } from './command-ids.ts';
 import { deadLetterDefinition } from './dead-letters.ts';
 import { type ActorDefinition, actorTypeName, type CommandDefinition, checkFields } from './definition.ts';
 import type { Elsewhere, RoutedCommand } from './elsewhere.ts';
 import { type Caller, type DeliveryMark, Envelope, nobody } from './envelope.ts';
+import { askGated } from './held-asks.ts';
 import { DamagedRecordError } from './history.ts';
 import { countWake, type HostMetrics, newHostMetrics } from './host-metrics.ts';
 import { IdleList, idleSince, leastRecent } from './idle-list.ts';
@@ -291,10 +292,7 @@ export class ActorHost implements RefTarget {
       }
       const command = this.definitionOf(request.type, request.command);
       const input = this.#checkInput(request.type, request.command, request.input);
-      const fingerprint =
-        commandId === '' || commandId.startsWith(assignedIdPrefix)
-          ? 0
-          : textHash(`${request.command} ${canonicalJson(input)}`);
+      const fingerprint = fingerprintOf(commandId, request.command, input);
       const deadlineMs = this.nowMs + request.timeoutMs;
       envelope = new Envelope(command, input, caller, deadlineMs, commandId, fingerprint, since);
       if (this.#stopReason !== undefined)
@@ -345,8 +343,7 @@ export class ActorHost implements RefTarget {
     let envelope: Envelope | undefined;
     try {
       const command = kind === 'delete' ? deletion : this.definitionOf(type, routed.command);
-      const isChosen = commandId !== '' && !commandId.startsWith(assignedIdPrefix);
-      const fingerprint = isChosen ? textHash(`${routed.command} ${canonicalJson(input)}`) : 0;
+      const fingerprint = fingerprintOf(commandId, routed.command, input);
       envelope = new Envelope(
         command,
         this.frozen(input),
@@ -461,10 +458,21 @@ export class ActorHost implements RefTarget {
 
   /** An ask from inside a command: a child of its turn. */
   askFromTurn(turn: Turn, type: string, id: string, command: string, input: unknown): Promise<unknown> {
+    const checked = this.#checkInput(type, command, input);
+    turn.asks += 1;
+    const ordinal = turn.asks;
+    return askGated(turn, (answer) => this.#sendAsk(turn, ordinal, { type, id, command, input: checked }, answer));
+  }
+
+  #sendAsk(
+    turn: Turn,
+    ordinal: number,
+    { type, id, command, input }: Pick<RoutedCommand, 'type' | 'id' | 'command' | 'input'>,
+    answer: (target: AskTarget) => Caller,
+  ): void {
     const shard = this.#shardElsewhere(type, id);
     const isElsewhere = shard !== undefined;
     const definition = isElsewhere ? undefined : this.definitionOf(type, command);
-    const checked = this.#checkInput(type, command, input);
     const target: AskTarget = isElsewhere ? { key: `${type}/${id}` } : this.#activate(this.home(type), id as ActorId);
     const waiter = turn.activation;
     if (!('key' in target) && closesCycle(waiter, target))
@@ -472,32 +480,26 @@ export class ActorHost implements RefTarget {
     const chain = 'key' in target ? askChain(turn) : undefined;
     if (chain && 'key' in target && (chain.includes(target.key) || chain.length > askChainMax))
       throw cycle(chain[0]!, target.key);
-    turn.asks += 1;
     const parent = turn.envelope;
     let commandId = '';
     if (parent) {
       if (parent.commandId === '') parent.commandId = this.nextCommandId();
-      commandId = childId(parent.commandId, turn.asks, `${type}/${id}.${command}`);
+      commandId = childId(parent.commandId, ordinal, `${type}/${id}.${command}`);
     }
     const deadlineMs = Math.min(
       parent?.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.clock.monotonicMs() + askTimeoutMs,
     );
-    const fingerprint = commandId === '' ? 0 : textHash(`${command} ${canonicalJson(checked)}`);
+    const fingerprint = fingerprintOf(commandId, command, input);
     turn.waitingOn ??= [];
     turn.waitingOn.push(target);
-    return new Promise((resolve, reject) => {
-      const caller = new TurnCaller(turn, target, resolve, reject);
-      if (isElsewhere) {
-        const routed = { type, id, shard, command, input: checked, caller, deadlineMs };
-        this.#sendElsewhere({ ...routed, commandId: commandId as CommandId, chain });
-      } else {
-        this.#enqueue(
-          target as Activation,
-          new Envelope(definition!, checked, caller, deadlineMs, commandId, fingerprint),
-        );
-      }
-    });
+    const caller = answer(target);
+    if (isElsewhere) {
+      const routed = { type, id, shard, command, input, caller, deadlineMs };
+      this.#sendElsewhere({ ...routed, commandId: commandId as CommandId, chain });
+    } else {
+      this.#enqueue(target as Activation, new Envelope(definition!, input, caller, deadlineMs, commandId, fingerprint));
+    }
   }
 
   /** Commands that arrived while their actor left memory. */

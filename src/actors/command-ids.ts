@@ -3,6 +3,7 @@
  * actor; that of an ask inside a command derives from its parent's, so that running the parent again repeats nothing.
  */
 import { textHash } from '../core/hash.ts';
+import { canonicalJson } from '../core/plain-data.ts';
 import { type Random, randomName } from '../core/random.ts';
 
 /** Assigned ids start with this; callers' own may not. */
@@ -29,6 +30,14 @@ export class CommandIds {
 /** Whether an id must be remembered by the actor, rather than found in its log. */
 export function isRemembered(commandId: string): boolean {
   return !commandId.startsWith(assignedIdPrefix) || commandId.includes('>');
+}
+
+/**
+ * What a remembered id stands for: another command or input under it is a mistake of its sender. The same on every node,
+ * wherever the sender is; 0 for an id that is not remembered.
+ */
+export function fingerprintOf(commandId: string, command: string, input: unknown): number {
+  return commandId !== '' && isRemembered(commandId) ? textHash(`${command} ${canonicalJson(input)}`) : 0;
 }
 
 /** The id of an ask made inside a command: the same whenever the command runs again. */

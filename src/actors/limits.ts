@@ -64,6 +64,8 @@ export const wakePauseMaxMs = 60_000;
 export const timersMax = 1_000;
 /** The longest timer in memory; what is to last longer is a reminder. */
 export const timerMaxMs = 24 * 3_600_000;
+/** How long an ask waits until what its actor recorded before is committed. Beyond: `UNAVAILABLE`. */
+export const askHeldMaxMs = 10_000;
 /** Activations being recovered at one time; others wait in line, commands and all. */
 export const recoveriesMax = 64;
 /** How long turns, recoveries and reads may hold the event loop before I/O gets its turn. */

@@ -1,5 +1,5 @@
 /**
- * The output gate: a record on its way to being committed, and every answer that must not leave before it is.
+ * The output gate: a record on its way to being committed, and every answer and ask that must not leave before it is.
  * (As in Durable Objects: the actor goes on meanwhile, but nothing it says gets out ahead of what it is based on.)
  */
 import { GreenroomError, type Rejection } from '../core/errors.ts';
@@ -14,6 +14,14 @@ export interface Output {
   readonly envelope: Envelope;
   readonly reply: unknown;
   readonly error: GreenroomError | Rejection | undefined;
+}
+
+/** An ask of a turn that saw this record's effects. */
+export interface HeldAsk {
+  /** The record is committed. */
+  release(): void;
+  /** The record is lost, and what asks never happened. */
+  lost(): void;
 }
 
 export class PendingAppend implements AppendOutcome {
@@ -31,6 +39,7 @@ export class PendingAppend implements AppendOutcome {
   /** Told once it is committed; not if it is lost. */
   whenCommitted: (() => void) | undefined = undefined;
   #others: Output[] | undefined = undefined;
+  #asks: HeldAsk[] | undefined = undefined;
 
   constructor(
     activation: Activation,
@@ -52,6 +61,12 @@ export class PendingAppend implements AppendOutcome {
     this.#others.push({ envelope, reply, error });
   }
 
+  /** Holds an ask back until this record is committed. */
+  holdAsk(ask: HeldAsk): void {
+    this.#asks ??= [];
+    this.#asks.push(ask);
+  }
+
   committed(): void {
     this.isSettled = true;
     this.envelope?.reply(this.reply);
@@ -61,6 +76,7 @@ export class PendingAppend implements AppendOutcome {
         else envelope.reply(reply);
       }
     }
+    if (this.#asks) for (const ask of this.#asks) ask.release();
     this.activation.appendCommitted(this);
     this.whenCommitted?.();
   }
@@ -68,6 +84,7 @@ export class PendingAppend implements AppendOutcome {
   lost(error: Error): void {
     this.isSettled = true;
     this.activation.appendLost(this, error);
+    if (this.#asks) for (const ask of this.#asks) ask.lost();
   }
 
   /** Everyone who waits for this record. */

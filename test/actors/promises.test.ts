@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Actor, durableState, eventSourced } from '../../src/actors/actor.ts';
-import { mailboxLengthMax, outboxLengthMax } from '../../src/actors/limits.ts';
+import { askHeldMaxMs, mailboxLengthMax, outboxLengthMax } from '../../src/actors/limits.ts';
 import type { ActorId } from '../../src/core/ids.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { command, testNode } from './harness.ts';
@@ -22,6 +22,9 @@ class Account extends eventSourced({
   }
   async ask(other: string) {
     return this.actor(Account, other).move(1);
+  }
+  async post(text: string) {
+    await this.actor(Board, 'b').note(text);
   }
 }
 class Sender extends eventSourced({
@@ -122,6 +125,49 @@ describe('P2: acknowledged means durable', () => {
     t.journal.disk.release();
     await sent;
     await expect.poll(() => Board.notes).toEqual(['n']);
+  });
+
+  test('an ask leaves only once what its actor recorded before is on disk', async () => {
+    const t = await testNode(all);
+    await t.ref(Account, 'a').get();
+    t.journal.disk.hold();
+    const moved = t.ref(Account, 'a').move(5);
+    const asked = t.ref(Account, 'a').ask('b');
+    await turns();
+    expect(await t.ref(Account, 'b').get()).toBe(0);
+    t.journal.disk.release();
+    expect(await Promise.all([moved, asked])).toEqual([5, 1]);
+    expect(await t.ref(Account, 'b').get()).toBe(1);
+  });
+
+  test('an ask that rests on a record that is lost never leaves', async () => {
+    const t = await testNode(all);
+    await t.ref(Account, 'a').get();
+    t.journal.disk.hold();
+    t.journal.disk.failWrites(new Error('EIO'));
+    const moved = t.ref(Account, 'a').move(5);
+    // Whoever owns the shard next runs it.
+    void t.ref(Account, 'a').post('too early');
+    await turns();
+    t.journal.disk.release();
+    await expect(moved).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await turns();
+    expect(Board.notes).not.toContain('too early');
+  });
+
+  test('an ask waits no longer than its limit for what its actor recorded before', async () => {
+    const clock = new VirtualClock();
+    const t = await testNode(all, { clock });
+    await t.ref(Account, 'a').get();
+    t.journal.disk.hold();
+    const moved = t.ref(Account, 'a').move(5);
+    const asked = t.ref(Account, 'a').ask('b');
+    await turns();
+    clock.advance(askHeldMaxMs);
+    await turns();
+    t.journal.disk.release();
+    await expect(asked).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect([await moved, await t.ref(Account, 'b').get()]).toEqual([5, 0]);
   });
 
   test('what was not synced is gone after a crash, and its retry runs once', async () => {
