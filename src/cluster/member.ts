@@ -101,7 +101,7 @@ export class ClusterMember implements TransportHandlers {
       isUp: (peer) => this.#linked.has(peer),
       refusal: options.refusal,
       proposeActivation: (shards) =>
-        this.#proposeSoon({ type: 'activate', owner: this.storeId, boot: this.boot, shards }),
+        void this.#propose({ type: 'activate', owner: this.storeId, boot: this.boot, shards }),
       served: (shards) => {
         for (const { shard, epoch, committed } of shards) this.router.becomeHere(shard, epoch, committed);
         options.served(shards);
@@ -152,6 +152,7 @@ export class ClusterMember implements TransportHandlers {
         },
       },
     });
+    const cannotRecord = () => options.refusal()?.code === 'UNAVAILABLE';
     this.#leading = new Leading({
       self: { storeId: this.storeId, boot: this.boot },
       clock,
@@ -163,6 +164,7 @@ export class ClusterMember implements TransportHandlers {
       map: () => this.#map,
       isUp: (peer) => this.isUp(peer),
       caughtUp: () => this.#heartbeats.caughtUpLearners(),
+      cannotRecord,
       propose: (change) => this.#propose(change),
       tell: (to, message) => this.#tell(to, message),
     });
@@ -173,7 +175,7 @@ export class ClusterMember implements TransportHandlers {
       isJoined: () => this.isJoined,
       hasArrived: (peer) => this.#arrived.has(peer),
       dialPeers: () => this.#dialPeers(),
-      propose: (change) => this.#proposeSoon(change),
+      propose: (change) => void this.#propose(change),
       tell: (to, message) => this.#tell(to, message),
     });
     const facts = () => ({ ...options.facts(), boot: this.boot, protocol: protocolVersions });
@@ -197,10 +199,11 @@ export class ClusterMember implements TransportHandlers {
       shards: this.shards,
       control: this.#control,
       facts,
+      cannotRecord,
       map: () => this.#map,
       send: (to, message) => void options.transport.send(to, 'control', message),
       tell: (to, message) => this.#tell(to, message),
-      propose: (change) => this.#proposeSoon(change),
+      propose: (change) => void this.#propose(change),
     });
     this.#inbox = new Inbox({
       shards: this.shards,
@@ -259,7 +262,7 @@ export class ClusterMember implements TransportHandlers {
     const { clock } = this.#options;
     if (!this.hasOthers) return;
     const endMs = clock.monotonicMs() + graceMs;
-    this.#proposeSoon({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
+    void this.#propose({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
     const isDone = () => [...this.shards.allOwned].length === 0;
     while (!isDone() && this.hasOthers && clock.monotonicMs() < endMs && !this.#isClosed) {
       await new Promise<void>((resolve) => clock.schedule(20, resolve));
@@ -406,10 +409,6 @@ export class ClusterMember implements TransportHandlers {
     } catch (error) {
       if (!this.#isClosed) this.#options.log.debug('a change of the map was not committed in time', { change, error });
     }
-  }
-
-  #proposeSoon(change: MapChange): void {
-    void this.#propose(change);
   }
 
   // ---- heartbeats and messages between members --------------------------------------------------------------

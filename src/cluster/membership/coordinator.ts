@@ -48,6 +48,22 @@ export const coordinatorDefaults: CoordinatorOptions = {
   voterDeadAfterMs: 10_000,
 };
 
+/** What a member tells with each heartbeat. */
+export interface MemberReport {
+  readonly report: ObserverReport;
+  /** Learners of its shards that hold nearly everything. */
+  readonly caughtUp: readonly (readonly [number, readonly StoreId[]])[];
+  /** Nothing can be recorded there. */
+  readonly cannotRecord: boolean;
+}
+
+interface Heard {
+  readonly boot: number;
+  readonly sinceMs: number;
+  readonly atMs: number;
+  readonly cannotRecord: boolean;
+}
+
 interface Drain {
   readonly epoch: number;
   readonly askedMs: number;
@@ -65,7 +81,7 @@ export class Coordinator {
   readonly #self: StoreId;
   readonly #options: CoordinatorOptions;
   readonly #suspicions: Suspicions;
-  readonly #heard = new Map<StoreId, { readonly boot: number; readonly sinceMs: number; readonly atMs: number }>();
+  readonly #heard = new Map<StoreId, Heard>();
   readonly #caughtUp = new Map<StoreId, ReadonlyMap<number, readonly StoreId[]>>();
   readonly #drains = new Map<number, Drain>();
   #knowing: ReadonlySet<StoreId> = new Set();
@@ -80,15 +96,10 @@ export class Coordinator {
   }
 
   /** A heartbeat of a member, or the leader's own view. */
-  report(
-    from: Life,
-    report: ObserverReport,
-    caughtUp: readonly (readonly [number, readonly StoreId[]])[],
-    nowMs: number,
-  ): void {
+  report(from: Life, { report, caughtUp, cannotRecord }: MemberReport, nowMs: number): void {
     const before = this.#heard.get(from.storeId);
     const sinceMs = before?.boot === from.boot ? before.sinceMs : nowMs;
-    this.#heard.set(from.storeId, { boot: from.boot, sinceMs, atMs: nowMs });
+    this.#heard.set(from.storeId, { boot: from.boot, sinceMs, atMs: nowMs, cannotRecord });
     this.#caughtUp.set(from.storeId, new Map(caughtUp));
     this.#suspicions.report(from, report, nowMs);
   }
@@ -191,7 +202,15 @@ export class Coordinator {
     }
     standings.set(this.#self, 'alive');
     for (const owner of this.#cutOffOwners(view, standings)) standings.set(owner, 'busy');
+    const full = [...standings].filter(([store, standing]) => standing === 'alive' && this.#isFull(store));
+    const alive = [...standings.values()].filter((standing) => standing === 'alive').length;
+    if (full.length < alive) for (const [store] of full) standings.set(store, 'busy');
     return standings;
+  }
+
+  /** It lives, and what it owns cannot be written: others would do better. */
+  #isFull(store: StoreId): boolean {
+    return this.#heard.get(store)?.cannotRecord ?? false;
   }
 
   /** Owners that cannot reach a write quorum, where others could. */

@@ -23,6 +23,7 @@ export interface HeartbeatsOptions {
   readonly shards: Shards;
   readonly control: ControlDriver<MapChange, ClusterMap>;
   readonly facts: () => MemberFacts;
+  readonly cannotRecord: () => boolean;
   readonly map: () => ClusterMap | undefined;
   readonly send: (to: StoreId, message: Buffer) => void;
   readonly tell: (to: StoreId, message: MemberMessage) => void;
@@ -52,6 +53,7 @@ export class Heartbeats {
       report: detector.report(nowMs),
       caughtUp: this.caughtUpLearners(),
       advert: adverts.own.advert,
+      cannotRecord: this.#options.cannotRecord(),
     });
     for (const { storeId, status } of map.members.values())
       if (storeId !== self.storeId && status !== 'removed') send(storeId, message);

@@ -26,6 +26,7 @@ export interface LeadingOptions {
   readonly map: () => ClusterMap | undefined;
   readonly isUp: (peer: StoreId) => boolean;
   readonly caughtUp: () => readonly (readonly [number, readonly StoreId[]])[];
+  readonly cannotRecord: () => boolean;
   /** Resolves when the change is committed, or its time is over. */
   readonly propose: (change: MapChange) => Promise<void>;
   readonly tell: (to: StoreId, message: MemberMessage) => void;
@@ -55,8 +56,9 @@ export class Leading {
   }
 
   /** A member's heartbeat. */
-  report(from: Life, { report, caughtUp }: MemberMessage & { type: 'heartbeat' }): void {
-    this.#coordinator?.report(from, report, caughtUp, this.#options.clock.monotonicMs());
+  report(from: Life, { report, caughtUp, cannotRecord = false }: MemberMessage & { type: 'heartbeat' }): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#coordinator?.report(from, { report, caughtUp, cannotRecord }, nowMs);
   }
 
   drained(shards: (MemberMessage & { type: 'drained' })['shards']): void {
@@ -71,11 +73,12 @@ export class Leading {
 
   look(): void {
     const coordinator = this.#coordinator;
-    const { self, clock, control, detector, adverts, isUp, caughtUp } = this.#options;
+    const { self, clock, control, detector, adverts, isUp, caughtUp, cannotRecord } = this.#options;
     const map = this.#options.map();
     if (!coordinator || !map || this.#isBusy || this.#isClosed) return;
     const nowMs = clock.monotonicMs();
-    coordinator.report(self, detector.report(nowMs), caughtUp(), nowMs);
+    const own = { report: detector.report(nowMs), caughtUp: caughtUp(), cannotRecord: cannotRecord() };
+    coordinator.report(self, own, nowMs);
     const actions = coordinator.tick({
       map,
       nowMs,

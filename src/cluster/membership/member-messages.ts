@@ -34,6 +34,8 @@ export type MemberMessage =
       readonly caughtUp: readonly (readonly [ShardId, readonly StoreId[]])[];
       /** Names of the actor types and commands that the sender serves, hashed; see adverts.ts. */
       readonly advert: string;
+      /** Nothing can be recorded on the sender, as on a disk that is full: better owners are wanted. */
+      readonly cannotRecord?: boolean;
     }
   | { readonly type: 'join'; readonly facts: MemberFacts }
   | { readonly type: 'joinRefused'; readonly reason: string }
