@@ -117,6 +117,7 @@ export class ClusterNode implements Gateway {
       log,
       maxActive: settings.maxActive,
       freeze: settings.freeze,
+      mistaken: settings.mistaken ?? noMistakes,
       ...(settings.heapUsed ? { heapUsed: settings.heapUsed } : {}),
     });
     this.member = new ClusterMember({
