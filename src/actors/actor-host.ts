@@ -37,6 +37,7 @@ import {
   sweepEveryMs,
 } from './limits.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { ActorMistaken } from './mistakes.ts';
 import type { PendingAppend } from './pending-append.ts';
 import { type RefTarget, tellRef, untypedRef } from './refs.ts';
 import { RunQueue } from './run-queue.ts';
@@ -66,6 +67,7 @@ export interface ActorHostOptions {
   readonly freeze: boolean;
   /** Share of the heap limit in use, 0 to 1. */
   readonly heapUsed?: () => number;
+  readonly mistaken?: ActorMistaken;
 }
 
 /** What a caller outside the actors sends. */
@@ -88,6 +90,7 @@ export class ActorHost implements RefTarget {
   readonly clock: Clock;
   readonly diagnostics: Log;
   readonly freezes: boolean;
+  readonly mistaken: ActorMistaken;
   readonly supervision: Supervision;
   readonly attemptLine = new AttemptLine();
   readonly attemptsMax: number;
@@ -122,6 +125,7 @@ export class ActorHost implements RefTarget {
     this.clock = options.clock;
     this.diagnostics = options.log;
     this.freezes = options.freeze;
+    this.mistaken = options.mistaken ?? (() => false);
     this.supervision = new Supervision(options.random);
     this.attemptsMax = options.attemptsMax ?? attemptsMax;
     this.#ids = new CommandIds(options.random);
@@ -132,6 +136,7 @@ export class ActorHost implements RefTarget {
       shardLog,
       clock,
       diagnostics: options.log,
+      mistaken: this.mistaken,
       isActive: ({ type, id }) => this.#types.get(type)?.activations.has(id) === true,
       wake: ({ type, id }, caller) => this.#wake(type, id, caller),
     });

@@ -13,6 +13,7 @@ import {
   encodeSnapshotBody,
   type OutgoingTell,
   type RememberedCommand,
+  type ReminderChange,
   type StoredAttempt,
 } from '../persistence/codec.ts';
 import type { RecordDraft, RecordKind } from '../persistence/record.ts';
@@ -58,7 +59,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
       tellsAcknowledged,
       delivery: envelope.delivery,
       refusal: turn.refusal,
-      reminders,
+      reminders: recordedReminders(activation, turn),
     });
     if (body.length > recordedReplyBytesMax) {
       const replyBytes = encodeData(reply).length;
@@ -99,6 +100,15 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   memory.attempts.settle(envelope.delivery, reminders);
   memory.tellsAcknowledged = tellsAcknowledged;
   return undefined;
+}
+
+/** What the record says of reminders: all that becomes of them with the turn. */
+function recordedReminders({ host }: Activation, { reminderChanges, tick }: Turn): readonly ReminderChange[] {
+  if (tick && host.mistaken('tick recorded without its next time'))
+    return reminderChanges.filter((change) => change !== tick.change);
+  if (host.mistaken('reminder recorded and not forgotten'))
+    return reminderChanges.filter((change) => change.reminder || change === tick?.change);
+  return reminderChanges;
 }
 
 /** What a turn of an actor in memory only leaves: its tells go at once, and there is nothing to wait for. */

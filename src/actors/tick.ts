@@ -134,8 +134,9 @@ function done(reminder: StoredReminder, nowMs: number): ReminderChange {
   return { name, reminder: dueAt === undefined ? undefined : { ...reminder, dueAt, failures: 0, retryAt: 0 } };
 }
 
-function tickId({ definition, id }: Activation, { name, registered, dueAt }: StoredReminder): string {
+function tickId({ definition, host, id }: Activation, { name, registered, dueAt }: StoredReminder): string {
   const who = `${definition.name}/${id}`;
   const what = [textHash(who), textHash(`${who} `), registered, textHash(name), dueAt];
+  if (host.mistaken('tick under a new id at every try')) what.push(Math.floor(host.random.next() * 2 ** 32));
   return `${assignedIdPrefix}tick.${what.map((number) => number.toString(36)).join('.')}`;
 }

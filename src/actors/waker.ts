@@ -29,12 +29,14 @@ import {
   wakesInFlightMax,
   wakesPerPage,
 } from './limits.ts';
+import type { ActorMistaken } from './mistakes.ts';
 import type { ShardLog } from './shard-log.ts';
 
 export interface WakerDriver {
   readonly shardCount: number;
   readonly clock: Clock;
   readonly diagnostics: Log;
+  readonly mistaken?: ActorMistaken;
   /** The log of a shard this node owns. */
   shardLog(shard: ShardId): ShardLog | undefined;
   isActive(wake: ListedWake): boolean;
@@ -137,9 +139,11 @@ export class Waker {
     const log = this.#driver.shardLog(shard);
     const known = this.#shards[shard];
     if (known?.log === log) return known;
+    const { clock, mistaken } = this.#driver;
+    const forgets = mistaken?.('wakes of before not read by a new owner');
     const wakes = log && {
       log,
-      place: firstWake,
+      place: forgets ? { ...firstWake, wakeAt: clock.wallMs() } : firstWake,
       nextAt: 0,
       isReading: false,
       notedAt: never,

@@ -1,7 +1,9 @@
 /**
- * Deliberate mistakes in the protocol, switched on by name in the simulator only: each must be caught by its checks
- * (`npm run mutants`). In production none is ever set.
+ * Deliberate mistakes in the protocol, and those of the actor runtime, switched on by name in the simulator only: each must
+ * be caught by its checks (`npm run mutants`). In production none is ever set.
  */
+import { actorMistakes } from '../actors/mistakes.ts';
+
 export const protocolMistakes = [
   // replica
   'no fence on append',
@@ -38,6 +40,7 @@ export const protocolMistakes = [
   // map
   'assign without after',
   'learner promoted before it has caught up',
+  ...actorMistakes,
 ] as const;
 
 export type ProtocolMistake = (typeof protocolMistakes)[number];

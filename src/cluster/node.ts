@@ -129,6 +129,7 @@ export class ClusterNode implements Gateway {
       maxActive: settings.maxActive,
       attemptsMax: settings.attemptsMax,
       freeze: settings.freeze,
+      mistaken: settings.mistaken ?? noMistakes,
       ...(settings.heapUsed ? { heapUsed: settings.heapUsed } : {}),
     });
     this.member = new ClusterMember({

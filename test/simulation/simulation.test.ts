@@ -44,6 +44,10 @@ test.each([
   ['append acknowledged before fsync', 1],
   ['commit on one replica too few', 1],
   ['own acknowledgement before own fsync', 1],
+  ['tick under a new id at every try', 4],
+  ['tick recorded without its next time', 1],
+  ['reminder recorded and not forgotten', 1],
+  ['wakes of before not read by a new owner', 1],
 ] as const)('Greenroom with the mistake "%s" is caught', async (mistake, seed) => {
   let isCaught = false;
   for (let next: number = seed; !isCaught && next < seed + 10; next++) {

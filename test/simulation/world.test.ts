@@ -75,6 +75,23 @@ describe('a machine', () => {
     machine.shiftWall(-1_000);
     expect([clock.monotonicMs(), clock.wallMs() - before]).toEqual([200, 200 - 1_000]);
   });
+
+  test('knows what its wall clock showed, however it was set', async () => {
+    const world = new World(1);
+    await world.run(50);
+    const machine = new Machine(world, { name: 'a', rate: 2, wallOffsetMs: 10 });
+    const { clock } = machine.boot();
+    const first = clock.wallMs();
+    expect(machine.wallBetween(0, 49)).toBeUndefined();
+    await world.run(100);
+    const before = clock.wallMs();
+    machine.shiftWall(-1_000);
+    const after = clock.wallMs();
+    await world.run(200);
+    expect(machine.wallBetween(0, 75)).toEqual({ leastMs: first, mostMs: first + 50 });
+    expect(machine.wallBetween(0, 200)).toEqual({ leastMs: after, mostMs: before });
+    expect(machine.wallBetween(150, 150)).toEqual({ leastMs: after + 100, mostMs: after + 100 });
+  });
 });
 
 describe('a simulated disk', () => {

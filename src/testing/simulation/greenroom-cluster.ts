@@ -64,6 +64,7 @@ export const greenroomCluster: ClusterKind = {
 };
 
 class GreenroomCluster implements ClusterUnderTest {
+  readonly hasReminders = true;
   readonly survives = new Set(survived);
   readonly network: NetworkFaults;
   readonly #setup: ClusterSetup;

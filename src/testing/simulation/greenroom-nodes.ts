@@ -56,6 +56,7 @@ export const greenroomAlone: ClusterKind = {
     assert(setup.nodes.length === 1, () => `a node alone is one node, got ${setup.nodes.length}`);
     return {
       network: noNetwork,
+      hasReminders: true,
       survives: new Set(survivedAlone),
       copySets: () => [setup.nodes],
       start: (seat) => startAlone(setup, seat),

@@ -64,7 +64,9 @@ export function loggedRecord(journal: Journal, shard: number, position: number):
     lastSequence: hasEvents ? lastSequence(head) : 0,
     get commandId() {
       if (head.kind !== 'command') return '';
-      const { commandId } = decodeCommandBody(body);
+      const { commandId, reminders } = decodeCommandBody(body);
+      // A tick that failed notes when it is tried again, under its own id: that is not the tick.
+      if (reminders?.some(({ reminder }) => reminder && reminder.failures > 0)) return '';
       // What the runtime notes by itself is nobody's command.
       return commandId === ownRecordId ? '' : commandId;
     },

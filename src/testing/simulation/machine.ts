@@ -27,6 +27,12 @@ export interface Life {
  */
 const wallOffsetMaxMs = 7 * 60_000;
 
+/** What wall clocks showed, milliseconds since 1970. */
+export interface WallSpan {
+  readonly leastMs: number;
+  readonly mostMs: number;
+}
+
 export interface MachineOptions {
   readonly name: string;
   /** How fast its clocks run: 1 is right. */
@@ -76,6 +82,8 @@ export class Machine {
   readonly #rate: number;
   readonly #onDefect: (error: unknown) => void;
   #wallOffsetMs: number;
+  /** How its wall clock was set, and since when. */
+  readonly #wallSettings: { readonly sinceMs: number; readonly offsetMs: number }[] = [];
   #life: ProcessLife | undefined;
   #lives = 0;
   #isPaused = false;
@@ -90,6 +98,7 @@ export class Machine {
     this.#world = world;
     this.#rate = options.rate ?? 1;
     this.#wallOffsetMs = options.wallOffsetMs ?? 0;
+    this.#wallSettings.push({ sinceMs: world.nowMs, offsetMs: this.#wallOffsetMs });
     this.#onDefect =
       options.onDefect ??
       ((error) => {
@@ -142,6 +151,27 @@ export class Machine {
   /** Sets its wall clock forward or back, never further from the right time than {@link wallOffsetMaxMs}. */
   shiftWall(byMs: number): void {
     this.#wallOffsetMs = Math.min(wallOffsetMaxMs, Math.max(-wallOffsetMaxMs, this.#wallOffsetMs + byMs));
+    this.#wallSettings.push({ sinceMs: this.#world.nowMs, offsetMs: this.#wallOffsetMs });
+  }
+
+  /**
+   * The least and the most that its wall clock showed, or would have shown, between two of the world's times, both
+   * included; undefined if it was not there yet.
+   */
+  wallBetween(fromMs: number, toMs: number): WallSpan | undefined {
+    let span: WallSpan | undefined;
+    this.#wallSettings.forEach(({ sinceMs, offsetMs }, index) => {
+      const untilMs = this.#wallSettings[index + 1]?.sinceMs ?? Number.POSITIVE_INFINITY;
+      if (sinceMs > toMs || untilMs < fromMs) return;
+      const first = this.#wallAt(Math.max(sinceMs, fromMs), offsetMs);
+      const last = this.#wallAt(Math.min(untilMs, toMs), offsetMs);
+      span = { leastMs: Math.min(span?.leastMs ?? first, first), mostMs: Math.max(span?.mostMs ?? last, last) };
+    });
+    return span;
+  }
+
+  #wallAt(nowMs: number, offsetMs: number): number {
+    return Math.round(virtualStartMs + nowMs * this.#rate + offsetMs);
   }
 
   /** @internal Keeps the task for later if the machine cannot run just now. */
@@ -190,7 +220,7 @@ export class Machine {
   #clockOf(life: Life, bornMs: number): Clock {
     const world = this.#world;
     return {
-      wallMs: () => Math.round(virtualStartMs + world.nowMs * this.#rate + this.#wallOffsetMs),
+      wallMs: () => this.#wallAt(world.nowMs, this.#wallOffsetMs),
       monotonicMs: () => (world.nowMs - bornMs) * this.#rate,
       schedule: (delayMs, task) => world.after(Math.max(0, delayMs) / this.#rate, task, life),
       defer: (task) => void world.after(0, task, life),

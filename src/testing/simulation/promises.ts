@@ -16,7 +16,7 @@ export interface Evidence {
 }
 
 export interface Finding {
-  /** `P1` … `P8` */
+  /** `P1` … `P8`, or `early`: a reminder's tick before its time */
   readonly promise: string;
   readonly what: string;
 }

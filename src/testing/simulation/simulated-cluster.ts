@@ -12,7 +12,7 @@ import { Counters } from './counters.ts';
 import { FaultBudget } from './fault-budget.ts';
 import { Health } from './health.ts';
 import type { Looked } from './invariants.ts';
-import { type Life, Machine } from './machine.ts';
+import { type Life, Machine, type WallSpan } from './machine.ts';
 import { between, chance } from './random-choices.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import type { ClusterUnderTest, SimulatedNode } from './simulated-node.ts';
@@ -101,6 +101,15 @@ export class SimulatedCluster {
 
   disk(name: string): SimulatedDisk | undefined {
     return this.#places.get(name)?.disk;
+  }
+
+  /** What the wall clocks of the machines showed between two of the world's times; of all that ever were part, or of those that are. */
+  wallBetween(fromMs: number, toMs: number, names: Iterable<string> = this.#places.keys()): WallSpan {
+    const spans = [...names].flatMap((name) => this.#place(name).machine.wallBetween(fromMs, toMs) ?? []);
+    return {
+      leastMs: Math.min(...spans.map(({ leastMs }) => leastMs)),
+      mostMs: Math.max(...spans.map(({ mostMs }) => mostMs)),
+    };
   }
 
   /** Sets up a machine with an empty disk. */

@@ -59,6 +59,8 @@ export interface NetworkFaults {
 
 export interface ClusterUnderTest {
   readonly network: NetworkFaults;
+  /** Whether its actors can have themselves reminded. */
+  readonly hasReminders: boolean;
   /** Which kinds of faults it is meant to survive. */
   readonly survives: ReadonlySet<FaultKind>;
   /** Starts a process; rejects if it cannot start, e.g. because its disk is damaged. */

@@ -9,6 +9,7 @@ import { FaultDriver } from './fault-driver.ts';
 import { type FaultSchedule, randomSchedule } from './fault-schedule.ts';
 import { Invariants } from './invariants.ts';
 import { checkPromises, longestPauses, tellsUnderWay } from './promises.ts';
+import { checkReminders, countReminders, overdueAfterMs, overdueReminders } from './reminder-promises.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 import type { ClusterKind } from './simulated-node.ts';
 import { randomTuning, type Tuning } from './tuning.ts';
@@ -30,7 +31,7 @@ export interface SimulationOptions {
 
 /** Something that must not be, and which check saw it. */
 export interface Violation {
-  /** `P1` … `P8`, `I1` … `I12`, or `defect`. */
+  /** `P1` … `P8`, `early`, `I1` … `I12`, or `defect`. */
   readonly check: string;
   readonly what: string;
 }
@@ -63,6 +64,8 @@ export const formsWithinMs = 60_000;
 export const servesWithinMs = 60_000 + failureDetectorDefaults.trustMaxMs;
 /** After that, what actors told each other has arrived within this. */
 const tellsArriveWithinMs = 60_000;
+/** And so long nobody touches anything, so that reminders that are due tick by themselves: reading an actor wakes it. */
+const untouchedMs = overdueAfterMs + 10_000;
 const lookEveryMs = 100;
 const rebuildLookEveryMs = 1_000;
 /** Machines that may join later. */
@@ -163,15 +166,20 @@ class Simulation {
   }
 
   async #readLast(): Promise<void> {
-    const untilMs = this.#world.nowMs + tellsArriveWithinMs;
-    for (;;) {
+    if (this.#cluster.cluster.hasReminders) await this.#world.run(this.#world.nowMs + untouchedMs);
+    const sinceMs = this.#world.nowMs;
+    const { leastMs } = this.#cluster.wallBetween(sinceMs, sinceMs, this.#cluster.names);
+    for (let isFirst = true; ; isFirst = false) {
       const reading = this.#workload.readAll();
       await this.#lets(reading);
       if (this.#world.isStopped) return;
       for (const what of await reading) this.#found('I12', `everything has healed, and yet: ${what}`);
       const underWay = tellsUnderWay(this.#workload.last);
+      if (isFirst)
+        for (const what of overdueReminders(this.#workload.last, leastMs))
+          this.#found('I12', `everything has healed, and yet ${what}`);
       if (underWay === 0 || this.#violations.length > 0) return;
-      if (this.#world.nowMs >= untilMs) {
+      if (this.#world.nowMs >= sinceMs + tellsArriveWithinMs) {
         this.#found('P2', `${underWay} tells that were recorded never arrived`);
         return;
       }
@@ -203,8 +211,11 @@ class Simulation {
     if (this.#violations.length === 0) {
       const findings = checkPromises({ history, last, health: this.#cluster.health });
       undecided = findings.undecided;
-      for (const { promise, what } of findings.violations) this.#found(promise, what);
+      const wall = (fromMs: number, toMs: number) => this.#cluster.wallBetween(fromMs, toMs);
+      const reminding = checkReminders({ history, last, wall });
+      for (const { promise, what } of [...findings.violations, ...reminding]) this.#found(promise, what);
     }
+    for (const [what, count] of countReminders(last)) this.#cluster.counters.count(`reminder ${what}`, count);
     const pauses = longestPauses(history);
     const answered = new Set(['reply', 'rejection', 'failure']);
     return {

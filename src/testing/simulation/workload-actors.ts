@@ -4,6 +4,7 @@
  */
 import { type ActorClass, durableState, eventSourced } from '../../actors/actor.ts';
 import { Rejection } from '../../core/errors.ts';
+import { Diary, Tally } from './workload-diary.ts';
 
 /** One value that is read, written, and compared and set: lost updates and stale reads show. */
 export class Register extends durableState({ initialState: () => ({ value: 0 }), snapshotEvery: 5 }) {
@@ -115,4 +116,4 @@ export class Teller extends eventSourced({
   }
 }
 
-export const workloadActors: readonly ActorClass[] = [Register, Tokens, Account, Teller];
+export const workloadActors: readonly ActorClass[] = [Register, Tokens, Account, Teller, Diary, Tally];

@@ -4,12 +4,15 @@
  * the command. Now and then it sends several through one node without waiting: those have to arrive in order, and are
  * sent once. All that it does and hears goes into a history.
  *
+ * Where actors have reminders, two more clients keep diaries (workload-diary.ts).
+ *
  * Actors come in generations, so that no history grows beyond what can be checked; the tellers stay the same for the
  * whole run.
  */
 import { Rejection } from '../../core/errors.ts';
 import type { ActorId, CommandId } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
+import { randomDiaryCommand } from './diary-commands.ts';
 import { History, type Invocation, type Outcome } from './history.ts';
 import { operationsMax } from './linearizability.ts';
 import { between, pick, spread } from './random-choices.ts';
@@ -27,6 +30,9 @@ const actorsPerType = 2;
 /** Commands that a client sends at once. */
 const burstMax = 8;
 const tellers = ['t0', 't1', 't2'] as const;
+/** Clients that have themselves reminded, beside the others; how long each usually waits between two commands. */
+const diarists = ['r0', 'r1'] as const;
+const diaristThinkMs = 3_000;
 
 interface Command {
   readonly type: string;
@@ -34,6 +40,16 @@ interface Command {
   readonly command: string;
   readonly input?: unknown;
 }
+
+/** How each type's actors are read in the end. */
+const readCommands: Readonly<Record<string, string>> = {
+  Register: 'read',
+  Tokens: 'read',
+  Account: 'entries',
+  Teller: 'report',
+  Diary: 'report',
+  Tally: 'ticks',
+};
 
 /** Answers after which the same command may be sent again, and whether the attempt is known not to have happened. */
 const retried: Readonly<Record<string, 'not executed' | 'unknown'>> = {
@@ -49,6 +65,8 @@ export class Workload {
   readonly #cluster: SimulatedCluster;
   readonly #tuning: Tuning;
   readonly #random: Random;
+  /** Of diarists alone: what the others do does not depend on whether there are any. */
+  readonly #diaryRandom: Random;
   /** Operations so far, by `type/id`. */
   readonly #counts = new Map<string, number>();
   readonly #overflows = new Map<string, number>();
@@ -60,12 +78,15 @@ export class Workload {
     this.#cluster = cluster;
     this.#tuning = tuning;
     this.#random = cluster.world.random('workload');
+    this.#diaryRandom = cluster.world.random('diaries');
     this.history = new History(() => cluster.world.nowMs);
   }
 
   /** Starts the clients; resolves when all have ended after {@link end}. */
   async start(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#tuning.clients }, (_, index) => this.#client(`c${index}`)));
+    const clients = Array.from({ length: this.#tuning.clients }, (_, index) => this.#client(`c${index}`));
+    if (this.#cluster.cluster.hasReminders) clients.push(...diarists.map((name) => this.#diarist(name)));
+    await Promise.all(clients);
   }
 
   /** No client begins anything new. */
@@ -78,7 +99,7 @@ export class Workload {
     const unread: string[] = [];
     const read = async (actor: string) => {
       const [type, id] = actor.split('/') as [string, string];
-      const command = { Register: 'read', Tokens: 'read', Account: 'entries', Teller: 'report' }[type]!;
+      const command = readCommands[type]!;
       const outcome = await this.#run('last', { type, id, command }, lastReadPatienceMs);
       if (outcome.type === 'reply') this.last.set(actor, outcome.reply);
       else unread.push(`${actor}: ${outcome.type} ${outcome.code}`);
@@ -95,6 +116,17 @@ export class Workload {
       count += 1;
       if (this.#random.next() < 0.2) await this.#runBurst(name, count);
       else await this.#run(name, this.#nextCommand(name, count), patienceMs);
+    }
+  }
+
+  async #diarist(name: string): Promise<void> {
+    for (let count = 1; ; count++) {
+      await this.#wait(diaristThinkMs * 2 * this.#diaryRandom.next());
+      if (this.#isEnding) return;
+      const id = this.#actorId('Diary', this.#diaryRandom);
+      this.#use(`Tally/${id}`, 0);
+      const command = randomDiaryCommand(this.#diaryRandom, `${name}-${count}`);
+      await this.#run(name, { type: 'Diary', id, ...command }, patienceMs);
     }
   }
 
@@ -183,9 +215,9 @@ export class Workload {
   }
 
   /** An actor of the generation that is in use. */
-  #actorId(type: string): string {
+  #actorId(type: string, random = this.#random): string {
     const generation = Math.floor(this.#cluster.world.nowMs / generationMs);
-    const stem = `${generation}-${between(this.#random, 0, actorsPerType - 1)}`;
+    const stem = `${generation}-${between(random, 0, actorsPerType - 1)}`;
     const overflow = this.#overflows.get(`${type}/${stem}`) ?? 0;
     const id = `${stem}-${overflow}`;
     if ((this.#counts.get(`${type}/${id}`) ?? 0) >= operationsPerActor)

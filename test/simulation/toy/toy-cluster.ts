@@ -28,6 +28,8 @@ export const toyCluster: ClusterKind = {
     const network = new ToyNetwork<ToyMessage>(setup.world, setup.tuning.networkMs);
     return {
       network,
+      // Its state machine knows no time.
+      hasReminders: false,
       survives: new Set([
         'cut',
         'partition',
