@@ -193,7 +193,7 @@ describe('together', () => {
   test('a crash after any number of turns leaves nothing behind', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5);
     const seen = new Set<string>();
-    for (let turns = 0; turns < 24; turns++) {
+    for (let turns = 0; turns < 40; turns++) {
       await using node = await start(10_000);
       const order = node.actor(Order, 'o1');
       void order.pay().catch(() => {});
