@@ -1,5 +1,6 @@
 /**
- * `npm run chaos:reminders -- [--reminders 10000] [--tickers 200] [--ticks 40] [--nodes 3] [--no-kill] [--json]`: reminders on
+ * `npm run chaos:reminders -- [--reminders 10000] [--tickers 200] [--ticks 40] [--nodes 3] [--due-in 15s]
+ * [--no-kill] [--json]`: reminders on
  * real processes. First all sleepers are due in the same second, in which the node that owns the most shards is killed
  * with -9 and started again; then tickers tick every second while one node after the other is killed. Each must have
  * fired once, none too soon, and none may be left out.
@@ -7,6 +8,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { connect } from 'greenroom/client';
+import { durationMs } from '../../src/core/duration.ts';
 import { pause } from './chaos-clients.ts';
 import type { ChaosCluster } from './chaos-cluster.ts';
 import { killAndRestart } from './chaos-fault.ts';
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     tickers: { type: 'string', default: '200' },
     ticks: { type: 'string', default: '40' },
     nodes: { type: 'string', default: '3' },
+    'due-in': { type: 'string' },
     'no-kill': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -51,12 +54,13 @@ const outcome = await runOnCluster(setup, async (cluster, copies) => {
   const ticker = (id: string, key?: string) => client.actor<Ticker>('Ticker', id, key === undefined ? {} : { key });
 
   const sleepers = ids('sleeper', Number(values.reminders));
-  // Registering them takes a few seconds.
-  const dueAtMs = Date.now() + 5_000 + sleepers.length;
+  // Registering them takes a few seconds, on a busy machine more.
+  const dueInMs = durationMs(values['due-in'] as `${number}s`) ?? 5_000 + sleepers.length;
+  const dueAtMs = Date.now() + dueInMs;
   await inLanes(sleepers, lanes, async (id) => {
     await answered(id, patience, () => sleeper(id, `sleep-${id}`).sleepUntil(dueAtMs));
   });
-  if (Date.now() >= dueAtMs) throw new Error('registering took longer than until the reminders were due');
+  if (Date.now() >= dueAtMs) throw new Error(`registering took longer than ${dueInMs} ms: give a longer --due-in`);
   await pause(dueAtMs + killAfterMs - Date.now());
   if (kills) await killAndRestart(cluster, [await busiest(cluster)], downMs);
   const struckAtMs: number[] = [];
