@@ -136,6 +136,7 @@ describe('a ticker', () => {
   });
   test('off its beat, or with a time that was', () => {
     expect(found(beats('all', ticked('e', 1, 1_005, 2_001)), due(2_001))).toEqual(['P2']);
+    expect(found(beats('fire-once', ticked('e', 1, 5_500, 6_001)), due(6_001))).toEqual(['P2']);
     expect(found(beats('fire-once', ticked('e', 1, 1_005, 1_000)), due(1_000))).toEqual(['P2']);
   });
   test('out of order', () => expect(found(beats('all', ticked('e', 2, 1_005, 2_000)), due(2_000))).toEqual(['P6']));
