@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventSourced, type GreenroomNode, startNode } from 'greenroom';
 import { expect, test } from 'vitest';
+import { until } from './real-nodes.ts';
 
 /** Closed: a receiver that has begun to hear goes on when it is opened. */
 class Gate {
@@ -83,10 +84,3 @@ test('the owner of a sender with a full outbox is drained: every tell arrives on
     await rm(parent, { recursive: true, force: true });
   }
 });
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await isSo()); tries++) {
-    if (tries > 1_000) throw new Error('waited in vain');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

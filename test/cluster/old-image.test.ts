@@ -2,19 +2,10 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventSourced, type GreenroomNode, startNode } from 'greenroom';
+import { type GreenroomNode, startNode } from 'greenroom';
 import { expect, test } from 'vitest';
 import { keepEveryMs } from '../../src/cluster/witnessed-transport.ts';
-
-class Counter extends eventSourced({
-  initialState: (): number => 0,
-  events: { Added: (sum: number, by: number) => sum + by },
-}) {
-  add(by: number) {
-    this.persist('Added', by);
-    return this.state;
-  }
-}
+import { Counter, until } from './real-nodes.ts';
 
 test('an old copy of a data directory is refused, and says what to do', { timeout: 60_000 }, async () => {
   const parent = await mkdtemp(join(tmpdir(), 'greenroom-'));
@@ -63,11 +54,3 @@ test('an old copy of a data directory is refused, and says what to do', { timeou
     await rm(parent, { recursive: true, force: true });
   }
 });
-
-/** Real nodes: what they do takes its time. */
-async function until(isSo: () => boolean): Promise<void> {
-  for (const endMs = performance.now() + 20_000; !isSo(); ) {
-    expect(performance.now()).toBeLessThan(endMs);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

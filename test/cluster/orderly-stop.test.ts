@@ -2,21 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventSourced, startNode } from 'greenroom';
+import { startNode } from 'greenroom';
 import { expect, test } from 'vitest';
-
-class Counter extends eventSourced({
-  initialState: (): number => 0,
-  events: { Added: (sum: number, by: number) => sum + by },
-}) {
-  add(by: number) {
-    this.persist('Added', by);
-    return this.state;
-  }
-  get() {
-    return this.state;
-  }
-}
+import { Counter } from './real-nodes.ts';
 
 test('an actor that was in memory at an orderly stop wakes without replay', async () => {
   const data = await mkdtemp(join(tmpdir(), 'greenroom-'));

@@ -2,25 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventSourced, type GreenroomNode, startNode } from 'greenroom';
+import { type GreenroomNode, startNode } from 'greenroom';
 import { expect, test } from 'vitest';
 import { logKey } from '../../src/persistence/keys.ts';
 import { scanLog } from '../../src/persistence/log-scan.ts';
 import { openDatabase } from '../../src/persistence/open-store.ts';
 import { StoreDirectory } from '../../src/persistence/store-directory.ts';
-
-class Counter extends eventSourced({
-  initialState: (): number => 0,
-  events: { Added: (sum: number, by: number) => sum + by },
-}) {
-  add(by: number) {
-    this.persist('Added', by);
-    return this.state;
-  }
-  get() {
-    return this.state;
-  }
-}
+import { Counter, until } from './real-nodes.ts';
 
 const names = ['a', 'b', 'c'];
 
@@ -92,12 +80,4 @@ async function damageBody(directory: string, index: number): Promise<void> {
 function metric(node: GreenroomNode, name: string): number {
   const sample = node.gateway.metrics().find((each) => each.name === name);
   return sample && 'value' in sample ? sample.value : Number.NaN;
-}
-
-/** Real nodes: what they do takes its time. */
-async function until(isSo: () => boolean): Promise<void> {
-  for (const endMs = performance.now() + 20_000; !isSo(); ) {
-    expect(performance.now()).toBeLessThan(endMs);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
