@@ -102,7 +102,7 @@ export class ClusterNode implements Gateway {
     this.#settings = settings;
     this.name = settings.name;
     const { journal, clock, random, log, definitions } = settings;
-    this.#lateAttempts = new LateAttempts(() => clock.monotonicMs());
+    this.#lateAttempts = new LateAttempts(() => clock.monotonicMs(), settings.mistaken);
     const transport = settings.transport
       ? new WitnessedTransport({
           journal,
@@ -293,8 +293,7 @@ export class ClusterNode implements Gateway {
   /** A first attempt that a later one has overtaken is searched like that one. */
   #searched(command: RoutedCommand): RoutedCommand {
     const since = this.#lateAttempts.sinceOf(command.commandId, command.since);
-    const isMistaken = this.#settings.mistaken?.('late first attempt not searched') ?? false;
-    return since === command.since || isMistaken ? command : { ...command, since };
+    return since === command.since ? command : { ...command, since };
   }
 
   /** A committed position of the shard that this node knows. */

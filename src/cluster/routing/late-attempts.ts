@@ -7,6 +7,7 @@
  * attempt is admitted only on a lane that was opened in the epoch that serves now, on this very node.
  */
 import type { Position } from '../../core/ids.ts';
+import { type Mistaken, noMistakes } from '../mistakes.ts';
 
 /** How long an owner's own event loop, or a link to it, may hold a message back. Links are cut long before. */
 export const lateByMs = 15 * 60_000;
@@ -20,10 +21,12 @@ interface Attempt {
 
 export class LateAttempts {
   readonly #nowMs: () => number;
+  readonly #mistaken: Mistaken;
   readonly #attempts = new Map<string, Attempt>();
 
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, mistaken: Mistaken = noMistakes) {
     this.#nowMs = nowMs;
+    this.#mistaken = mistaken;
   }
 
   /**
@@ -31,7 +34,10 @@ export class LateAttempts {
    * @returns from where it has to be searched
    */
   sinceOf(commandId: string, since: Position): Position {
-    if (since < 0) return this.#attempts.get(commandId)?.since ?? since;
+    if (since < 0)
+      return this.#mistaken('late first attempt not searched')
+        ? since
+        : (this.#attempts.get(commandId)?.since ?? since);
     if (commandId === '') return since;
     const nowMs = this.#nowMs();
     this.#forget(nowMs);

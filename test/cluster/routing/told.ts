@@ -4,6 +4,7 @@ import type { Envelope } from '../../../src/actors/envelope.ts';
 import type { ProtocolMistake } from '../../../src/cluster/mistakes.ts';
 import { type CommandMessage, decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import { CommandServer } from '../../../src/cluster/routing/command-server.ts';
+import { LateAttempts } from '../../../src/cluster/routing/late-attempts.ts';
 import type { Router } from '../../../src/cluster/routing/router.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
 import { commandOf, owner, routerTo, self } from './fixture.ts';
@@ -90,5 +91,17 @@ export function repliesInTheNextLife(mistake?: ProtocolMistake): readonly unknow
   return replies;
 }
 
+/**
+ * Over a slow link the first attempt of a command comes when the second is done.
+ * @returns from where the owner searches for the two, in the order in which they come; the caller knew position 5
+ */
+export function searchesForALateFirst(mistake?: ProtocolMistake): readonly unknown[] {
+  const late = new LateAttempts(
+    () => 0,
+    (each) => each === mistake,
+  );
+  return [late.sinceOf('command', 5), late.sinceOf('command', -1)];
+}
+
 /** Each is told differently if a mistake is made that it is about. */
-export const routingStories = [runsAfterARefusal, repliesInTheNextLife] as const;
+export const routingStories = [runsAfterARefusal, repliesInTheNextLife, searchesForALateFirst] as const;
