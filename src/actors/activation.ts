@@ -477,7 +477,7 @@ export class Activation {
   }
 
   answer(envelope: Envelope, reply: unknown, error?: GreenroomError | Rejection): void {
-    answerGated(this, { envelope, reply, error });
+    answerGated(this, envelope, reply, error);
   }
 
   #answerError(envelope: Envelope, error: GreenroomError | Rejection): void {

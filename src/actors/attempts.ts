@@ -18,6 +18,7 @@ import type { Activation } from './activation.ts';
 import type { DeliveryMark, Envelope } from './envelope.ts';
 import { attemptLineMs, attemptsWithinMs } from './limits.ts';
 import { appendAttempt } from './recording.ts';
+import { senderOf } from './tell-marks.ts';
 
 /** What was tried and, as far as the actor's records tell, not finished. In memory, in records and in snapshots. */
 export class Attempts {
@@ -26,6 +27,10 @@ export class Attempts {
   note(attempt: StoredAttempt): void {
     this.#all ??= new Map();
     this.#all.set(attempt.key, attempt);
+  }
+
+  get isEmpty(): boolean {
+    return this.#all === undefined;
   }
 
   /** How often this very try was begun. */
@@ -107,20 +112,15 @@ export function mayRun(activation: Activation, envelope: Envelope): boolean {
 
 /** Why it is not run any more; undefined if it is. */
 export function lethalDelivery(activation: Activation, delivery: DeliveryMark): GreenroomError | undefined {
-  const suspect = suspectDelivery(activation, delivery);
-  return suspect && activation.memory.attempts.countOf(suspect) >= activation.host.attemptsMax
-    ? lethal(activation)
-    : undefined;
+  return activation.memory.attempts.isEmpty ? undefined : lethal(activation, suspectDelivery(activation, delivery));
 }
 
 export function lethalTick(activation: Activation, reminder: StoredReminder): GreenroomError | undefined {
-  const suspect = suspectTick(activation, reminder);
-  return suspect && activation.memory.attempts.countOf(suspect) >= activation.host.attemptsMax
-    ? lethal(activation)
-    : undefined;
+  return activation.memory.attempts.isEmpty ? undefined : lethal(activation, suspectTick(activation, reminder));
 }
 
-function lethal({ host }: Activation): GreenroomError {
+function lethal({ memory, host }: Activation, suspect: Suspect | undefined): GreenroomError | undefined {
+  if (!suspect || memory.attempts.countOf(suspect) < host.attemptsMax) return undefined;
   return new GreenroomError(
     'COMMAND_FAILED',
     `${host.attemptsMax} owners of the actor recorded that they begin it, and were lost before they got to its end; it is not tried again`,
@@ -152,8 +152,8 @@ function suspectTick({ log, inDoubt }: Activation, { name, dueAt }: StoredRemind
   return dueAt > log!.epochBeganAt || inDoubt?.has(key) ? undefined : { key, what: dueAt };
 }
 
-function keyOfTell({ senderType, senderId }: TellMark): string {
-  return `tell ${senderType}/${senderId}`;
+function keyOfTell(mark: TellMark): string {
+  return `tell ${senderOf(mark)}`;
 }
 
 function keyOfTick(name: string): string {

@@ -10,7 +10,7 @@ import type { Envelope } from './envelope.ts';
 import { movedRefusal } from './refusals.ts';
 import type { AppendOutcome } from './shard-log.ts';
 
-export interface Output {
+interface Output {
   readonly envelope: Envelope;
   readonly reply: unknown;
   readonly error: GreenroomError | Rejection | undefined;
@@ -98,14 +98,27 @@ export class PendingAppend implements AppendOutcome {
  * Answers without a record: once everything the answer rests on is committed, and this node is known to have been the
  * owner after the question arrived.
  */
-export function answerGated({ log, lastPending }: Activation, output: Output): void {
-  const { envelope, error } = output;
+export function answerGated(
+  { log, lastPending }: Activation,
+  envelope: Envelope,
+  reply: unknown,
+  error: GreenroomError | Rejection | undefined,
+): void {
   if (error instanceof GreenroomError && error.reroute !== undefined) envelope.fail(error);
-  else if (!log || log.confirmsAtOnce) release(lastPending, output);
-  else log.confirm({ confirmed: () => release(lastPending, output), lost: () => envelope.fail(movedRefusal()) });
+  else if (!log || log.confirmsAtOnce) release(lastPending, envelope, reply, error);
+  else
+    log.confirm({
+      confirmed: () => release(lastPending, envelope, reply, error),
+      lost: () => envelope.fail(movedRefusal()),
+    });
 }
 
-function release(pending: PendingAppend | undefined, { envelope, reply, error }: Output): void {
+function release(
+  pending: PendingAppend | undefined,
+  envelope: Envelope,
+  reply: unknown,
+  error: GreenroomError | Rejection | undefined,
+): void {
   if (pending && !pending.isSettled) pending.hold(envelope, reply, error);
   else if (error) envelope.fail(error);
   else envelope.reply(reply);

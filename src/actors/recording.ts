@@ -24,6 +24,7 @@ import { previousAfter, readRecord } from './history.ts';
 import { backoffMaxMs, recordBytesMax, recordedReplyBytesMax, recordsBeforeSleepMin, snapshotBytes } from './limits.ts';
 import { initialState } from './memory.ts';
 import { PendingAppend } from './pending-append.ts';
+import { movedRefusal } from './refusals.ts';
 import type { Turn } from './turn.ts';
 import { wakeTime } from './wake-time.ts';
 
@@ -36,7 +37,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
   const log = activation.log!;
   const envelope = turn.envelope!;
   const refusal = log.refusal();
-  if (refusal?.hasMoved) return moved(refusal.message);
+  if (refusal?.hasMoved) return movedRefusal(refusal.message);
   if (refusal) {
     return turn.askCommitted
       ? new GreenroomError('OUTCOME_UNKNOWN', `${refusal.message}; an actor it asked has recorded its part`, {
@@ -59,7 +60,7 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
       tellsAcknowledged,
       delivery: envelope.delivery,
       refusal: turn.refusal,
-      reminders: recordedReminders(activation, turn),
+      reminders: recordedReminders(activation, turn, reminders),
     });
     if (body.length > recordedReplyBytesMax) {
       const replyBytes = encodeData(reply).length;
@@ -103,12 +104,16 @@ export function appendTurn(activation: Activation, turn: Turn, reply: unknown): 
 }
 
 /** What the record says of reminders: all that becomes of them with the turn. */
-function recordedReminders({ host }: Activation, { reminderChanges, tick }: Turn): readonly ReminderChange[] {
+function recordedReminders(
+  { host }: Activation,
+  { tick }: Turn,
+  changes: readonly ReminderChange[],
+): readonly ReminderChange[] {
   if (tick && host.mistaken('tick recorded without its next time'))
-    return reminderChanges.filter((change) => change !== tick.change);
+    return changes.filter((change) => change !== tick.change);
   if (host.mistaken('reminder recorded and not forgotten'))
-    return reminderChanges.filter((change) => change.reminder || change === tick?.change);
-  return reminderChanges;
+    return changes.filter((change) => change.reminder || change === tick?.change);
+  return changes;
 }
 
 /** What a turn of an actor in memory only leaves: its tells go at once, and there is nothing to wait for. */
@@ -268,7 +273,7 @@ export function appendDeletion(activation: Activation, turn: Turn): GreenroomErr
   if (activation.sequenceNumber === memory.deletedThrough && memory.reminders.size === 0 && !activation.outbox)
     return new GreenroomError('UNKNOWN_ACTOR', `${definition.name}/${activation.id} has no events`);
   const refusal = activation.log!.refusal();
-  if (refusal?.hasMoved) return moved(refusal.message);
+  if (refusal?.hasMoved) return movedRefusal(refusal.message);
   if (refusal) return new GreenroomError(refusal.code, refusal.message, { retryAfterMs: 1_000 });
   const keys = memory.keys.remembered(activation.log!.newestTime).map((entry) => withReply(activation, entry));
   // What it wanted to do later goes with it.
@@ -357,11 +362,6 @@ function append(
   memory.ordinal = draft.ordinal;
   memory.previous = previousAfter({ ordinal: draft.ordinal, position: appended.position, previous: draft.previous });
   return appended;
-}
-
-/** Nothing was recorded here; the new owner runs it, and what it asked of others is not repeated. */
-function moved(message: string): GreenroomError {
-  return new GreenroomError('UNAVAILABLE', message, { retryAfterMs: 100, reroute: 'refused' });
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): GreenroomError {

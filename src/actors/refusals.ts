@@ -2,12 +2,9 @@
 import { GreenroomError } from '../core/errors.ts';
 import { MemoryError } from './memory.ts';
 
-/** Not executed here: whoever routed the command sends it to the new owner. */
-export function movedRefusal(): GreenroomError {
-  return new GreenroomError('UNAVAILABLE', 'the shard moved to another owner', {
-    retryAfterMs: 100,
-    reroute: 'refused',
-  });
+/** Nothing was recorded here: the new owner runs it, and what it asked of others is not repeated. */
+export function movedRefusal(message = 'the shard moved to another owner'): GreenroomError {
+  return new GreenroomError('UNAVAILABLE', message, { retryAfterMs: 100, reroute: 'refused' });
 }
 
 /** The stored event that nobody on this node knows, if that is why a recovery failed. */

@@ -11,19 +11,19 @@ export class TellMarks {
 
   /** Whether this tell, or a later one of its sender, was recorded. */
   covers(mark: TellMark): boolean {
-    const known = this.#marks?.get(keyOf(mark));
+    const known = this.#marks?.get(senderOf(mark));
     return known !== undefined && known.number >= mark.number;
   }
 
   /** Whether what was recorded of a tell that is covered may be its refusal. */
   mayHaveRefused(mark: TellMark): boolean {
-    const known = this.#marks?.get(keyOf(mark));
+    const known = this.#marks?.get(senderOf(mark));
     return known !== undefined && mark.number <= (known.refused ?? known.number);
   }
 
   advance({ senderType, senderId, number }: TellMark, isRefused: boolean): void {
     const mark = { senderType, senderId, number };
-    const before = this.#marks?.get(keyOf(mark));
+    const before = this.#marks?.get(senderOf(mark));
     // What came before is not known of a sender that was forgotten, nor from a snapshot of a version that did not count.
     const refused = isRefused ? number : before ? (before.refused ?? before.number) : number - 1;
     this.restore({ ...mark, refused });
@@ -32,7 +32,7 @@ export class TellMarks {
   /** As a snapshot has it. */
   restore(mark: HighWaterMark): void {
     this.#marks ??= new Map();
-    const key = keyOf(mark);
+    const key = senderOf(mark);
     this.#marks.delete(key);
     this.#marks.set(key, mark);
     if (this.#marks.size <= tellMarksMax) return;
@@ -47,6 +47,7 @@ export class TellMarks {
   }
 }
 
-function keyOf(mark: TellMark): string {
-  return `${mark.senderType}/${mark.senderId}`;
+/** `type/id` */
+export function senderOf({ senderType, senderId }: TellMark): string {
+  return `${senderType}/${senderId}`;
 }

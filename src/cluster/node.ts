@@ -101,15 +101,15 @@ export class ClusterNode implements Gateway {
   constructor(settings: NodeSettings) {
     this.#settings = settings;
     this.name = settings.name;
-    const { journal, clock, random, log, definitions } = settings;
-    this.#lateAttempts = new LateAttempts(() => clock.monotonicMs(), settings.mistaken);
+    const { journal, clock, random, log, definitions, mistaken = noMistakes } = settings;
+    this.#lateAttempts = new LateAttempts(() => clock.monotonicMs(), mistaken);
     const transport = settings.transport
       ? new WitnessedTransport({
           journal,
           transport: settings.transport,
           clock,
           log,
-          mistaken: settings.mistaken ?? noMistakes,
+          mistaken,
           outdated: ({ message }) => this.#end(message),
         })
       : loneTransport(settings.clusterAddress);
@@ -129,7 +129,7 @@ export class ClusterNode implements Gateway {
       maxActive: settings.maxActive,
       attemptsMax: settings.attemptsMax,
       freeze: settings.freeze,
-      mistaken: settings.mistaken ?? noMistakes,
+      mistaken,
       ...(settings.heapUsed ? { heapUsed: settings.heapUsed } : {}),
     });
     this.member = new ClusterMember({
@@ -139,7 +139,7 @@ export class ClusterNode implements Gateway {
       random,
       log,
       definitions,
-      mistaken: settings.mistaken ?? noMistakes,
+      mistaken,
       facts: () => ({
         node: this.name,
         address: settings.transport ? transport.address : settings.clusterAddress,

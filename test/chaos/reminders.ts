@@ -1,9 +1,8 @@
 /**
- * `npm run chaos:reminders -- [--reminders 10000] [--tickers 200] [--ticks 40] [--nodes 3] [--due-in 15s]
- * [--no-kill] [--json]`: reminders on
- * real processes. First all sleepers are due in the same second, in which the node that owns the most shards is killed
- * with -9 and started again; then tickers tick every second while one node after the other is killed. Each must have
- * fired once, none too soon, and none may be left out.
+ * `npm run chaos:reminders -- [--reminders 10000] [--tickers 200] [--ticks 40] [--nodes 3] [--due-in 15s] [--no-kill]
+ * [--json]`: reminders on real processes. First all sleepers are due in the same second, in which the node that owns the
+ * most shards is killed with -9 and started again; then tickers tick every second while one node after the other is
+ * killed. Each must have fired once, none too soon, and none may be left out.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -6,7 +6,7 @@
 import type { StoreId } from '../../core/ids.ts';
 import type { PeerAddress, PeerIdentity } from '../../transport/transport.ts';
 import type { ClusterMap, MapChange } from './cluster-map.ts';
-import type { MemberFacts, MemberMessage } from './member-messages.ts';
+import { type MemberFacts, type MemberMessage, memberStarted } from './member-messages.ts';
 
 export interface JoiningOptions {
   readonly self: StoreId;
@@ -44,15 +44,11 @@ export class Joining {
     if (!map.members.has(from.storeId) && this.guests.size < guestsMax) this.guests.set(from.storeId, facts.address);
     this.#options.dialPeers();
     const known = map.members.get(from.storeId);
-    const { storeId } = from;
     const refuse = (reason: string) => this.#options.tell(from.storeId, { type: 'joinRefused', reason });
     if (known) {
       if (known.status === 'removed')
         refuse('this store was removed from the cluster; start the node on an empty data directory to join anew');
-      else if (known.boot < facts.boot) {
-        const { node: _, ...life } = facts;
-        this.#options.propose({ type: 'memberStarted', storeId, ...life });
-      }
+      else if (known.boot < facts.boot) this.#options.propose(memberStarted(from.storeId, facts));
       return;
     }
     const { min, max } = facts.protocol;
@@ -69,6 +65,6 @@ export class Joining {
       refuse(`a node named '${facts.node}' is running in the cluster already: give this one another --node`);
       return;
     }
-    this.#options.propose({ type: 'memberJoined', storeId, ...facts });
+    this.#options.propose({ type: 'memberJoined', storeId: from.storeId, ...facts });
   }
 }

@@ -5,6 +5,7 @@
 import { Packr } from 'msgpackr';
 import type { Epoch, NodeName, ShardId, StoreId } from '../../core/ids.ts';
 import { MalformedMessage } from '../shards/shard-messages.ts';
+import type { MapChange } from './cluster-map.ts';
 import type { ObserverReport } from './failure-detector.ts';
 
 /** First byte of these on the control channel; the control log's begin with another. */
@@ -18,6 +19,11 @@ export interface MemberFacts {
   readonly httpAddress: string;
   readonly zone: string;
   readonly protocol: { readonly min: number; readonly max: number };
+}
+
+/** What the control log is told of a new life of a store that the map knows; its name stays. */
+export function memberStarted(storeId: StoreId, { node: _, ...life }: MemberFacts): MapChange {
+  return { type: 'memberStarted', storeId, ...life };
 }
 
 export interface ShardOfEpoch {

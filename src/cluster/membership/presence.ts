@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { StoreId } from '../../core/ids.ts';
 import type { ClusterMap, MapChange } from './cluster-map.ts';
 import { mapToPlain } from './map-changes.ts';
-import type { MemberFacts, MemberMessage } from './member-messages.ts';
+import { type MemberFacts, type MemberMessage, memberStarted } from './member-messages.ts';
 
 export interface PresenceOptions {
   readonly self: StoreId;
@@ -62,10 +62,10 @@ export class Presence {
   report(): void {
     const { self, clock, propose, isClosed } = this.#options;
     const known = this.#options.map()?.members.get(self);
-    const { node: _, ...facts } = this.#options.facts();
+    const facts = this.#options.facts();
     if (!known || known.status === 'removed' || known.boot >= facts.boot || this.#isReporting) return;
     this.#isReporting = true;
-    void propose({ type: 'memberStarted', storeId: self, ...facts }).finally(() => {
+    void propose(memberStarted(self, facts)).finally(() => {
       this.#isReporting = false;
       if (!isClosed()) clock.schedule(reportAgainMs, () => this.report());
     });
