@@ -61,6 +61,7 @@ interface Log {
   readonly index: ActorOverlay;
   tail: LogTail;
   committed: Position;
+  rewrites: number;
 }
 
 export class MemoryJournal implements Journal {
@@ -81,6 +82,7 @@ export class MemoryJournal implements Journal {
   #gathering: Batch | undefined;
   #inFlight: Batch | undefined;
   #startIsPlanned = false;
+  #commitMoves = 0;
 
   constructor(options: MemoryJournalOptions) {
     this.#options = options;
@@ -222,22 +224,35 @@ export class MemoryJournal implements Journal {
     const log = this.#log(shard);
     assertTruncatable(shard, log.tail, log.committed, position);
     const kept = log.rows.slice(0, position);
-    const { committed } = log;
+    const { committed, rewrites } = log;
     this.#logs.delete(shard);
     const fresh = this.#log(shard);
     for (const row of kept) this.#take(fresh, row);
     fresh.committed = committed;
+    fresh.rewrites = rewrites + 1;
     this.#add({ type: 'truncate', shard, position }, 16, completion);
   }
 
   commit(shard: ShardId, position: Position): void {
     const log = this.#log(shard);
     assertCommittable(shard, log.tail, position);
-    if (position > log.committed) log.committed = position;
+    if (position <= log.committed) return;
+    log.committed = position;
+    this.#commitMoves += 1;
   }
 
   committed(shard: ShardId): Position {
     return this.#logs.get(shard)?.committed ?? 0;
+  }
+
+  /** How often anything became committed, in all shards: for who looks on, to tell whether he has to look again. */
+  get commitMoves(): number {
+    return this.#commitMoves;
+  }
+
+  /** How often rows of this shard that were there were cut off or changed: until it grows, the log only grew. */
+  rewrites(shard: ShardId): number {
+    return this.#logs.get(shard)?.rewrites ?? 0;
   }
 
   hollow(shard: ShardId, positions: readonly Position[], completion: Completion): void {
@@ -252,6 +267,7 @@ export class MemoryJournal implements Journal {
       rows.push(hollowOf(head));
     }
     for (const row of rows) log.rows[row.position - 1] = row;
+    log.rewrites += 1;
     this.#add({ type: 'hollow', shard, rows }, rows.length * 24, completion);
   }
 
@@ -260,6 +276,7 @@ export class MemoryJournal implements Journal {
     const log = this.#log(shard);
     const own = rows.map((row) => ('bytes' in row ? row : hollowOf(row)));
     for (const row of own) log.rows['bytes' in row ? row.head.position - 1 : row.position - 1] = row;
+    log.rewrites += 1;
     this.#add({ type: 'repair', shard, rows: own }, rows.length * 24, completion);
   }
 
@@ -347,7 +364,7 @@ export class MemoryJournal implements Journal {
     let log = this.#logs.get(shard);
     if (!log) {
       assertShard(this.identity, shard);
-      log = { rows: [], index: new ActorOverlay(), tail: emptyTail, committed: 0 };
+      log = { rows: [], index: new ActorOverlay(), tail: emptyTail, committed: 0, rewrites: 0 };
       this.#logs.set(shard, log);
     }
     return log;

@@ -16,6 +16,9 @@ interface Shown {
   readonly acknowledges?: readonly Acknowledgement[];
   readonly snapshot?: { readonly snapshot: string; readonly fold: string };
   readonly isDestroyed?: boolean;
+  /** Default: another at every look. */
+  readonly rewrites?: number;
+  readonly onRead?: (position: number) => void;
 }
 
 function record(position: number, epoch: number, more: Partial<LoggedRecord> = {}): LoggedRecord {
@@ -40,8 +43,12 @@ function node(storeId: string, shown: Shown) {
         activeReplicas: stores,
         durableLength: shown.durable ?? log.length,
         committed: shown.committed ?? 0,
+        rewrites: shown.rewrites ?? version,
         isComplete: true,
-        record: (position) => log[position - 1],
+        record: (position) => {
+          shown.onRead?.(position);
+          return log[position - 1];
+        },
       },
     ],
     takeAcknowledgements: () => shown.acknowledges ?? [],
@@ -123,6 +130,34 @@ test('I5: a promise, a boot or an active epoch that falls, unless the disk was d
 
 test('I6: the same position and epoch with another chain', () => {
   expect(found([node('a', { log: [{ chain: 5 }] }), node('b', { log: [{ chain: 6 }] })])).toEqual(['I6']);
+});
+
+test('I6: also where a record that was there is replaced, by nobody else’s doing', () => {
+  const [first, second] = [
+    [{}, { chain: 5 }],
+    [{}, { chain: 6 }],
+  ];
+  expect(found([node('a', { log: first, rewrites: 0 })], [node('a', { log: second, rewrites: 1 })])).toEqual(['I6']);
+  expect(
+    found(
+      [node('a', { log: first, rewrites: 1 })],
+      [node('a', { log: second, rewrites: 1, boot: 2, isDestroyed: true })],
+    ),
+  ).toEqual(['I6']);
+});
+
+test('a copy is read again from what it was known to hold, and from its start once it was rewritten while damaged', () => {
+  const read: number[] = [];
+  const invariants = new Invariants();
+  const look = (length: number, rewrites: number) => {
+    read.length = 0;
+    const log = Array.from({ length }, () => ({}));
+    invariants.look([node('a', { log, rewrites, isDestroyed: true, onRead: (position) => read.push(position) })]);
+    return Math.min(...read.filter((position) => position > 0));
+  };
+  expect(look(3, 0)).toBe(1);
+  expect(look(5, 0)).toBe(4);
+  expect(look(5, 1)).toBe(1);
 });
 
 test('I7: what was committed is gone, or another; what was not on disk yet may go', () => {

@@ -26,8 +26,7 @@ function did(span: readonly [number, number | '…'], command: string, input: un
 }
 
 const verdict = (...operations: Operation[]) => checkRegister(operations).type;
-const listVerdict = (last: readonly string[] | undefined, ...operations: Operation[]) =>
-  checkTokens(operations, last).type;
+const listVerdict = (last: readonly string[], ...operations: Operation[]) => checkTokens(operations, last).type;
 
 describe('a register that is right', () => {
   test('may order what overlaps either way', () => {
@@ -95,8 +94,19 @@ describe('what is wrong is found', () => {
   });
   test('half of a pair', () => {
     expect(
-      listVerdict(undefined, did([0, '…'], 'appendPair', 'a', undefined), did([1, 2], 'read', undefined, ['a/1'])),
+      listVerdict(['a/1'], did([0, '…'], 'appendPair', 'a', undefined), did([1, 2], 'read', undefined, ['a/1'])),
     ).toBe('violation');
+  });
+  test('a token that nobody wrote, and one that is gone in the end', () => {
+    const wrote = did([0, 1], 'append', 'a', 1);
+    expect(listVerdict(['a'], wrote)).toBe('linearizable');
+    expect(listVerdict(['a', 'b'], wrote)).toBe('violation');
+    expect(listVerdict([], wrote)).toBe('violation');
+  });
+  test('a read that missed what was there before it began', () => {
+    const wrote = did([0, 1], 'append', 'a', 1);
+    expect(listVerdict(['a'], wrote, did([2, 3], 'read', undefined, []))).toBe('violation');
+    expect(listVerdict(['a'], wrote, did([0, 3], 'read', undefined, []))).toBe('linearizable');
   });
   test('and it is said what does not fit', () => {
     const checked = checkRegister([did([0, 1], 'write', 1, 0), did([2, 3], 'read', undefined, 0)]);

@@ -13,8 +13,7 @@ import type { MemoryJournal } from '../../persistence/memory-journal.ts';
 import { startScrub } from '../../persistence/scrub.ts';
 import { MemoryNetwork, type MemoryTransport } from '../../transport/memory-transport.ts';
 import type { FaultKind } from './faults.ts';
-import type { Acknowledgement, NodeInspection, ShardInspection } from './inspection.ts';
-import { inspectShard } from './journal-inspection.ts';
+import { NodeLook } from './node-look.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 import type {
   ClusterKind,
@@ -24,7 +23,6 @@ import type {
   NodeSeat,
   SimulatedNode,
 } from './simulated-node.ts';
-import { SnapshotFolds } from './snapshot-folds.ts';
 import { workloadActors } from './workload-actors.ts';
 
 const shutdownGraceMs = 10_000;
@@ -223,14 +221,8 @@ function simulatedNode(
   boot: number,
   knows: (map: ClusterMap) => void,
 ): SimulatedNode {
-  const { disk } = seat;
   const { member } = node;
-  const folds = new SnapshotFolds(journal, node.host.definitions);
-  const acknowledged = new Map<number, number>();
-  let version = 0;
-  let repaired = 0;
-  let seen = '';
-  let shards: readonly ShardInspection[] | undefined;
+  const look = new NodeLook(node, journal, seat, boot, knows);
   return {
     get isServing() {
       const isWhole = (member.map?.shards ?? []).every(
@@ -244,54 +236,9 @@ function simulatedNode(
       if (answer.replayed) seat.count('replayed an answer');
       return answer;
     },
-    inspect: (): NodeInspection => {
-      const { map } = member;
-      for (; repaired < member.shards.repairs.repairedTotal; repaired++) seat.count('repaired a record');
-      const commits = (map?.shards ?? []).map((_, shard) => journal.committed(shard)).join();
-      const served = [...member.shards.allOwned].map(({ shard, epoch, phase }) => `${shard}.${epoch}.${phase}`).join();
-      const now = `${disk.memory.batches} ${map?.version} ${commits} ${served}`;
-      if (now !== seen) {
-        seen = now;
-        version += 1;
-        shards = undefined;
-        if (map) knows(map);
-      }
-      return {
-        storeId: disk.storeId,
-        boot,
-        version,
-        // Most steps change one node: the others are not looked at again, so nothing is gathered for them.
-        get shards() {
-          shards ??= (map?.shards ?? []).map(({ active }, shard) =>
-            inspectShard(journal, disk.memory, shard, {
-              servesEpoch: member.shards.served(shard)?.epoch,
-              activeEpoch: active.epoch,
-              activeReplicas: active.replicas,
-              isComplete: active.replicas.includes(member.storeId),
-            }),
-          );
-          return shards;
-        },
-        takeAcknowledgements: () => newlyCommitted(node, journal, acknowledged),
-        takeSnapshots: () => folds.take(),
-      };
-    },
+    inspect: () => look.now(),
     stop: () => node.close(shutdownGraceMs),
     drain: (name) => node.drain(name),
     remove: (name) => node.remove(name),
   };
-}
-
-/** What an owner knows as committed may have been acknowledged. */
-function newlyCommitted(node: ClusterNode, journal: MemoryJournal, told: Map<number, number>): Acknowledgement[] {
-  const acknowledgements: Acknowledgement[] = [];
-  for (const owned of node.member.shards.allOwned) {
-    const { shard, committed } = owned;
-    if (!owned.isServing || committed <= (told.get(shard) ?? 0)) continue;
-    told.set(shard, committed);
-    const read = journal.read(shard, committed);
-    if (read.type !== 'record') continue;
-    acknowledgements.push({ shard, position: committed, epoch: read.head.epoch, chain: read.head.chain });
-  }
-  return acknowledgements;
 }

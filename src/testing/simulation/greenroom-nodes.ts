@@ -11,7 +11,7 @@ import type { NodeName } from '../../core/ids.ts';
 import type { MemoryJournal } from '../../persistence/memory-journal.ts';
 import type { FaultKind } from './faults.ts';
 import type { Acknowledgement, NodeInspection } from './inspection.ts';
-import { inspectShard } from './journal-inspection.ts';
+import { JournalInspection } from './journal-inspection.ts';
 import type {
   ClusterKind,
   ClusterSetup,
@@ -88,6 +88,8 @@ async function startAlone({ tuning }: ClusterSetup, seat: NodeSeat): Promise<Sim
   });
   const acknowledgements: Acknowledgement[] = [];
   const folds = new SnapshotFolds(journal, definitions);
+  const shown = new JournalInspection(journal, disk.memory);
+  const replicas = [disk.storeId];
   return {
     get isServing() {
       return journal.status === 'open';
@@ -104,14 +106,11 @@ async function startAlone({ tuning }: ClusterSetup, seat: NodeSeat): Promise<Sim
       storeId: disk.storeId,
       boot,
       version: disk.memory.batches * 1_000_000 + acknowledgements.length,
-      shards: node.shards().map(({ shard, epoch, status }) =>
-        inspectShard(journal, disk.memory, shard, {
-          servesEpoch: status === 'active' ? epoch : undefined,
-          activeEpoch: epoch,
-          activeReplicas: [disk.storeId],
-          isComplete: true,
-        }),
-      ),
+      shards: node
+        .shards()
+        .map(({ shard, epoch, status }) =>
+          shown.shard(shard, status === 'active' ? epoch : undefined, { epoch, replicas }, true),
+        ),
       takeAcknowledgements: () => acknowledgements.splice(0),
       takeSnapshots: () => folds.take(),
     }),

@@ -30,6 +30,8 @@ export interface ShardInspection {
   /** What is durable of its log: positions 1 … durableLength. */
   readonly durableLength: Position;
   readonly committed: Position;
+  /** Grows when records that were there are cut off or changed; as long as it does not, the log only grew. */
+  readonly rewrites: number;
   /** Whole and in sync: a copy that is still being filled does not count. */
   readonly isComplete: boolean;
   /** The record at a position, also if it is not durable yet; undefined beyond the tail. */
@@ -57,6 +59,7 @@ export interface NodeInspection {
   readonly boot: number;
   /** Grows with anything that an invariant could see: a node that did not change is not looked at again. */
   readonly version: number;
+  /** A shard that did not change may be the same object as before: then it is not looked at again. */
   readonly shards: readonly ShardInspection[];
   /** Acknowledgements since the last call, oldest first; each is told once. */
   takeAcknowledgements(): readonly Acknowledgement[];

@@ -27,6 +27,9 @@ interface CopyMemory {
   committedChain: number;
   servesEpoch: number | undefined;
   last: ShardInspection;
+  wasDestroyed: boolean;
+  /** Its chains up to here are noted, as they were after so many rewrites. */
+  noted: number;
 }
 
 /** What is remembered of one shard over all nodes. */
@@ -77,14 +80,17 @@ export class Invariants {
     const memory = this.#memory(shard.shard);
     const { storeId, boot } = inspection;
     const known = memory.copies.get(storeId);
+    const isSameLife = known?.boot === boot;
+    if (isSameLife && known.last === shard && known.wasDestroyed === isDestroyed) return;
     const before = known && !isDestroyed ? known : undefined;
     const who = `${storeId}, shard ${shard.shard}`;
     if (before && shard.promisedEpoch < before.promisedEpoch)
       this.#found('I5', `${who}: promised epoch ${before.promisedEpoch}, now ${shard.promisedEpoch}`);
-    if (before && before.boot === boot && shard.activeEpoch < before.activeEpoch)
+    if (before && isSameLife && shard.activeEpoch < before.activeEpoch)
       this.#found('I5', `${who}: active epoch ${before.activeEpoch}, now ${shard.activeEpoch}`);
     if (before) this.#checkKept(who, before, shard);
-    this.#noteChains(memory, who, shard, before?.committed ?? 0);
+    const isGrown = isSameLife && known.last.rewrites === shard.rewrites;
+    const noted = this.#noteChains(memory, who, shard, isGrown ? known.noted : (before?.committed ?? 0));
     if (shard.committed > 0) this.#noteCommitted(memory, who, shard, isDestroyed);
     if (shard.servesEpoch !== undefined) this.#noteOwner(memory, storeId, shard, known, isDestroyed);
     // What is known to be committed but not on this disk yet may be gone after a crash.
@@ -97,6 +103,8 @@ export class Invariants {
       committedChain: shard.record(committed)?.chain ?? 0,
       servesEpoch: shard.servesEpoch,
       last: shard,
+      wasDestroyed: isDestroyed,
+      noted,
     });
   }
 
@@ -111,11 +119,11 @@ export class Invariants {
       );
   }
 
-  /** I6: the same position and epoch mean the same chain. */
-  #noteChains(memory: ShardMemory, who: string, shard: ShardInspection, from: number): void {
+  /** I6: the same position and epoch mean the same chain. @returns the last position that could be read */
+  #noteChains(memory: ShardMemory, who: string, shard: ShardInspection, from: number): number {
     for (let position = from + 1; ; position++) {
       const record = shard.record(position);
-      if (!record) return;
+      if (!record) return position - 1;
       const place = `${position}/${record.epoch}`;
       const chain = memory.chains.get(place);
       if (chain === undefined) memory.chains.set(place, record.chain);

@@ -4,32 +4,79 @@
  */
 import { ownRecordId } from '../../actors/command-ids.ts';
 import { decodeCommandBody } from '../../persistence/codec.ts';
-import type { Journal } from '../../persistence/journal.ts';
+import type { HardState, Journal } from '../../persistence/journal.ts';
 import type { LogRow } from '../../persistence/log-row.ts';
 import type { MemoryDisk } from '../../persistence/memory-disk.ts';
+import type { MemoryJournal } from '../../persistence/memory-journal.ts';
 import { lastSequence } from '../../persistence/record.ts';
 import type { LoggedRecord, ShardInspection } from './inspection.ts';
 
-/** What is not in a journal. */
-export interface Ownership {
-  readonly servesEpoch: number | undefined;
-  readonly activeEpoch: number;
-  readonly activeReplicas: readonly string[];
-  readonly isComplete: boolean;
+/** What an inspection was made of: it is made anew once something of it is another. */
+interface Shown {
+  readonly inspection: ShardInspection;
+  readonly hardState: HardState | undefined;
+  readonly length: number;
+  readonly rowsOnDisk: number;
 }
 
-export function inspectShard(journal: Journal, disk: MemoryDisk, shard: number, ownership: Ownership): ShardInspection {
-  // What is durable: what was set and not synced was told to nobody.
-  const hardState = disk.hardStates.get(shard);
-  return {
-    ...ownership,
-    shard,
-    promisedEpoch: hardState?.promisedEpoch ?? 0,
-    promisedTo: hardState?.promisedTo ?? '',
-    durableLength: durableLength(journal, disk.logs.get(shard) ?? [], shard),
-    committed: journal.committed(shard),
-    record: (position) => loggedRecord(journal, shard, position),
-  };
+/** Shows one journal's shards; one that did not change is the same object as before. */
+export class JournalInspection {
+  readonly #journal: MemoryJournal;
+  readonly #disk: MemoryDisk;
+  readonly #shown = new Map<number, Shown>();
+
+  constructor(journal: MemoryJournal, disk: MemoryDisk) {
+    this.#journal = journal;
+    this.#disk = disk;
+  }
+
+  shard(
+    shard: number,
+    servesEpoch: number | undefined,
+    active: { readonly epoch: number; readonly replicas: readonly string[] },
+    isComplete: boolean,
+  ): ShardInspection {
+    const [journal, disk] = [this.#journal, this.#disk];
+    // What is durable: what was set and not synced was told to nobody.
+    const hardState = disk.hardStates.get(shard);
+    const rows = disk.logs.get(shard);
+    const rowsOnDisk = rows?.length ?? 0;
+    const length = journal.tail(shard).position;
+    const committed = journal.committed(shard);
+    const rewrites = journal.rewrites(shard);
+    const shown = this.#shown.get(shard);
+    // Rows are spoilt and heal without a trace in any of these.
+    if (
+      shown &&
+      !disk.isSpoilt &&
+      shown.length === length &&
+      shown.rowsOnDisk === rowsOnDisk &&
+      shown.hardState === hardState &&
+      shown.inspection.committed === committed &&
+      shown.inspection.rewrites === rewrites &&
+      shown.inspection.servesEpoch === servesEpoch &&
+      shown.inspection.activeEpoch === active.epoch &&
+      shown.inspection.activeReplicas === active.replicas &&
+      shown.inspection.isComplete === isComplete
+    )
+      return shown.inspection;
+    const inspection: ShardInspection = {
+      shard,
+      promisedEpoch: hardState?.promisedEpoch ?? 0,
+      promisedTo: hardState?.promisedTo ?? '',
+      servesEpoch,
+      activeEpoch: active.epoch,
+      activeReplicas: active.replicas,
+      durableLength: durableLength(journal, rows ?? [], shard),
+      committed,
+      rewrites,
+      isComplete,
+      record: (position) => loggedRecord(journal, shard, position),
+    };
+    if (disk.isSpoilt) this.#shown.delete(shard);
+    else this.#shown.set(shard, { inspection, hardState, length, rowsOnDisk });
+    return inspection;
+  }
 }
 
 /** How much of the log is on disk. Rows that are to be cut off may still lie there, in the place of others. */

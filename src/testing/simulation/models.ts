@@ -1,5 +1,4 @@
 /** What the workload's actors do, one command at a time: the models that histories are held against. */
-import { textHash } from '../../core/hash.ts';
 import type { Operation } from './history.ts';
 import { checkLinearizable, type SequentialModel, type Verdict } from './linearizability.ts';
 
@@ -29,47 +28,46 @@ export const registerModel: SequentialModel<number> = {
   },
 };
 
-export interface TokenList {
-  readonly tokens: readonly string[];
-  readonly hash: number;
-}
-
-function appended(list: TokenList, ...tokens: readonly string[]): TokenList {
-  let { hash } = list;
-  for (const token of tokens) hash = textHash(`${hash} ${token}`);
-  return { tokens: [...list.tokens, ...tokens], hash };
-}
-
-/** `Tokens`: the list; empty at first. */
-export const tokensModel: SequentialModel<TokenList> = {
-  initial: { tokens: [], hash: 0 },
-  key: ({ hash }) => hash,
-  apply(list, { command, input, outcome }) {
-    const isKnown = outcome.type === 'reply';
-    const reply = isKnown ? outcome.reply : undefined;
-    switch (command) {
-      case 'append':
-      case 'appendPair': {
-        if (outcome.type === 'rejection' || outcome.type === 'failure') return undefined;
-        const token = input as string;
-        const after = command === 'append' ? appended(list, token) : appended(list, `${token}/1`, `${token}/2`);
-        return !isKnown || reply === after.tokens.length ? after : undefined;
+/**
+ * `Tokens`, of which a last read showed the list `last`: nothing is ever taken out of a list, so that it always was a
+ * beginning of it. The state is how much of it is there.
+ */
+function tokensModel(last: readonly string[]): SequentialModel<number> {
+  return {
+    initial: 0,
+    key: (length) => length,
+    apply(length, { command, input, outcome }) {
+      const isKnown = outcome.type === 'reply';
+      const reply = isKnown ? outcome.reply : undefined;
+      switch (command) {
+        case 'append':
+        case 'appendPair': {
+          if (outcome.type === 'rejection' || outcome.type === 'failure') return undefined;
+          const tokens = tokensOf(command, input as string);
+          if (!tokens.every((token, index) => last[length + index] === token)) return undefined;
+          const after = length + tokens.length;
+          return !isKnown || reply === after ? after : undefined;
+        }
+        case 'appendAndReject':
+        case 'appendAndFail':
+          return isKnown ? undefined : length;
+        case 'touch':
+          return !isKnown || reply === length ? length : undefined;
+        case 'read': {
+          const read = reply as readonly string[];
+          return !isKnown || (read.length === length && read.every((token, index) => token === last[index]))
+            ? length
+            : undefined;
+        }
+        default:
+          return undefined;
       }
-      case 'appendAndReject':
-      case 'appendAndFail':
-        return isKnown ? undefined : list;
-      case 'touch':
-        return !isKnown || reply === list.tokens.length ? list : undefined;
-      case 'read':
-        return !isKnown || isSameList(reply as readonly string[], list.tokens) ? list : undefined;
-      default:
-        return undefined;
-    }
-  },
-};
+    },
+  };
+}
 
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((token, index) => token === b[index]);
+function tokensOf(command: 'append' | 'appendPair', token: string): readonly string[] {
+  return command === 'append' ? [token] : [`${token}/1`, `${token}/2`];
 }
 
 /**
@@ -92,15 +90,36 @@ export function checkRegister(operations: readonly Operation[]): Verdict {
 }
 
 /**
- * Checks one list. What a last read, after everything, shows decides for every append of unknown outcome whether it
- * ever took effect; without it they all may.
+ * Checks one list against what a last read, after everything, shows: that decides for every append of unknown outcome
+ * whether it ever took effect, and it is the last operation itself.
  */
-export function checkTokens(operations: readonly Operation[], last: readonly string[] | undefined): Verdict {
-  const there = last && new Set(last);
+export function checkTokens(operations: readonly Operation[], last: readonly string[]): Verdict {
+  const there = new Set(last);
   const relevant = operations.filter(({ command, input, outcome }) => {
     if (outcome.type !== 'unknown') return true;
     if (command !== 'append' && command !== 'appendPair') return false;
-    return !there || there.has(command === 'append' ? (input as string) : `${input as string}/1`);
+    return there.has(tokensOf(command, input as string)[0]!);
   });
-  return checkLinearizable(relevant, tokensModel);
+  const [one] = operations;
+  if (!one) return { type: 'linearizable' };
+  return checkLinearizable([...relevant, lastRead(one, operations, last)], tokensModel(last));
+}
+
+/** It began when all that ended had ended. */
+function lastRead({ actor }: Operation, operations: readonly Operation[], last: readonly string[]): Operation {
+  const places = operations.flatMap(({ invoked, ended }) => [invoked, Number.isFinite(ended) ? ended : invoked]);
+  const invoked = Math.max(...places) + 1;
+  return {
+    client: 'the end',
+    actor,
+    command: 'read',
+    input: undefined,
+    key: '',
+    invoked,
+    invokedAtMs: Number.POSITIVE_INFINITY,
+    ended: invoked + 1,
+    endedAtMs: Number.POSITIVE_INFINITY,
+    attempts: 1,
+    outcome: { type: 'reply', reply: last, replayed: false },
+  };
 }

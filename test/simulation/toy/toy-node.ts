@@ -139,6 +139,8 @@ export class ToyNode implements SimulatedNode {
           activeReplicas: this.#setup.nodes.map((name) => `${name}-store-1`),
           durableLength: commonLength(this.#durable.log, this.#log),
           committed: this.#committed,
+          // It does not count them, so that everything is looked at each time.
+          rewrites: this.#version,
           isComplete: true,
           record: (position) => recordOf(this.#log[position - 1], position),
         },
