@@ -38,6 +38,8 @@ export interface MemberOptions {
   readonly repaired: (type: string, id: string) => void;
   readonly answerQuery: QueryHandler;
   readonly refusal: () => LogRefusal | undefined;
+  /** Nothing can be recorded here, now or soon: somebody else should own what this node owns. */
+  readonly cannotRecord: () => boolean;
   /** This node may not go on: it was removed, or its cluster refused it. */
   readonly expelled: (reason: string) => void;
 }

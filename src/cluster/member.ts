@@ -152,7 +152,6 @@ export class ClusterMember implements TransportHandlers {
         },
       },
     });
-    const cannotRecord = () => options.refusal()?.code === 'UNAVAILABLE';
     this.#leading = new Leading({
       self: { storeId: this.storeId, boot: this.boot },
       clock,
@@ -164,7 +163,7 @@ export class ClusterMember implements TransportHandlers {
       map: () => this.#map,
       isUp: (peer) => this.isUp(peer),
       caughtUp: () => this.#heartbeats.caughtUpLearners(),
-      cannotRecord,
+      cannotRecord: options.cannotRecord,
       propose: (change) => this.#propose(change),
       tell: (to, message) => this.#tell(to, message),
     });
@@ -199,7 +198,7 @@ export class ClusterMember implements TransportHandlers {
       shards: this.shards,
       control: this.#control,
       facts,
-      cannotRecord,
+      cannotRecord: options.cannotRecord,
       map: () => this.#map,
       send: (to, message) => void options.transport.send(to, 'control', message),
       tell: (to, message) => this.#tell(to, message),
@@ -257,22 +256,25 @@ export class ClusterMember implements TransportHandlers {
 
   /** Hands over what it owns and leads, and waits until that is done or the time is over. It stays a member. */
   async handOff(graceMs: number): Promise<void> {
-    if (this.#isStopping) return;
+    if (this.#isStopping || !this.hasOthers) return;
     this.#isStopping = true;
     const { clock } = this.#options;
-    if (!this.hasOthers) return;
     const endMs = clock.monotonicMs() + graceMs;
     void this.#propose({ type: 'memberStopping', storeId: this.storeId, boot: this.boot });
-    const isDone = () => [...this.shards.allOwned].length === 0;
-    while (!isDone() && this.hasOthers && clock.monotonicMs() < endMs && !this.#isClosed) {
-      await new Promise<void>((resolve) => clock.schedule(20, resolve));
-    }
-    if (this.#control.isLeader) {
-      this.#control.transferLeadership();
-      const isOver = () => !this.#control.isLeader;
-      while (!isOver() && this.hasOthers && clock.monotonicMs() < endMs)
+    const until = async (isDone: () => boolean) => {
+      while (!isDone() && this.hasOthers && clock.monotonicMs() < endMs && !this.#isClosed)
         await new Promise<void>((resolve) => clock.schedule(20, resolve));
-    }
+    };
+    await until(() => [...this.shards.allOwned].length === 0);
+    if (!this.#control.isLeader) return;
+    this.#control.transferLeadership();
+    await until(() => !this.#control.isLeader);
+  }
+
+  /** Soon nothing can be recorded: what it owns waits in routers until others have it. Resolves once nothing runs. */
+  standAside(): Promise<unknown> {
+    this.#heartbeats.beat();
+    return this.#drains.drain([...this.shards.allOwned]);
   }
 
   /** Answers everyone who waits, and stops talking. */
@@ -491,8 +493,7 @@ export class ClusterMember implements TransportHandlers {
   }
 
   memberNamed(node: string): Member | undefined {
-    for (const member of this.#map?.members.values() ?? [])
-      if (member.node === node && member.status !== 'removed') return member;
-    return undefined;
+    const members = [...(this.#map?.members.values() ?? [])];
+    return members.find((member) => member.node === node && member.status !== 'removed');
   }
 }

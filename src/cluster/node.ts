@@ -77,6 +77,8 @@ export interface NodeSettings {
 
 /** Free bytes below which nothing is recorded any more: what is promised still has to fit. */
 export const freeBytesMin = 64 * 1024 * 1024;
+/** From here on it is enough again; more than what was too little, so that a disk on the edge is one or the other. */
+const freeBytesAgain = freeBytesMin * 1.25;
 /** Appended bytes not yet durable on one node. Beyond: commands that record something are `OVERLOADED`. */
 export const pendingBytesMax = 64 * 1024 * 1024;
 const freeBytesCheckEveryMs = 1_000;
@@ -94,6 +96,8 @@ export class ClusterNode implements Gateway {
   readonly #lateAttempts: LateAttempts;
   #failure: Error | undefined;
   #lowDisk: string | undefined;
+  /** Others are to take its shards, and what runs may still be recorded. */
+  #standsAside = false;
   #hasStopped = false;
   #cancelDiskCheck: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -157,6 +161,7 @@ export class ClusterNode implements Gateway {
       repaired: (type, id) => this.host.supervision.clear(type, id),
       answerQuery: (name, input) => this.#reads.answer(name, input),
       refusal: () => this.#refusal,
+      cannotRecord: () => this.#lowDisk !== undefined || this.#refusal?.code === 'UNAVAILABLE',
       expelled: (reason) => this.#end(reason),
     });
     const local = new LocalReads({ host: this.host, journal, served: (shard) => this.member.shards.served(shard) });
@@ -211,7 +216,8 @@ export class ClusterNode implements Gateway {
 
   get #refusal(): LogRefusal | undefined {
     const { journal } = this.#settings;
-    const reason = this.#hasStopped ? 'this node has stopped' : this.#lowDisk;
+    const lowDisk = this.#standsAside ? undefined : this.#lowDisk;
+    const reason = this.#hasStopped ? 'this node has stopped' : lowDisk;
     if (reason !== undefined) return { code: 'UNAVAILABLE', message: reason };
     if (journal.status !== 'open') return { code: 'UNAVAILABLE', message: 'this node can keep nothing any more' };
     if (journal.pendingBytes <= pendingBytesMax) return undefined;
@@ -220,16 +226,27 @@ export class ClusterNode implements Gateway {
 
   async #checkDisk(): Promise<void> {
     const free = await this.#settings.journal.freeBytes();
-    const isLow = free !== undefined && free < freeBytesMin;
+    const isLow = free !== undefined && free < (this.#lowDisk === undefined ? freeBytesMin : freeBytesAgain);
     if (isLow !== (this.#lowDisk !== undefined)) {
-      this.#lowDisk = isLow
-        ? `the disk is nearly full (${Math.floor(free / 1_048_576)} MiB free): nothing can be recorded; free some space`
-        : undefined;
-      if (isLow) this.#settings.log.error('low disk: commands that record something are refused', { freeBytes: free });
-      else this.#settings.log.info('enough disk again', { freeBytes: free });
+      if (isLow) this.#becomeShortOfDisk(free);
+      else {
+        this.#lowDisk = undefined;
+        this.#settings.log.info('enough disk again', { freeBytes: free });
+      }
     }
     if (this.#closed) return;
     this.#cancelDiskCheck = this.#settings.clock.schedule(freeBytesCheckEveryMs, () => void this.#checkDisk());
+  }
+
+  #becomeShortOfDisk(free: number): void {
+    const { log } = this.#settings;
+    this.#lowDisk = `the disk is nearly full (${Math.floor(free / 1_048_576)} MiB free): nothing can be recorded; free some space`;
+    log.error('low disk: commands that record something are refused', { freeBytes: free });
+    if (!this.member.hasOthers) return;
+    this.#standsAside = true;
+    void this.member.standAside().finally(() => {
+      this.#standsAside = false;
+    });
   }
 
   /** Gives what it owns to others, if there are any; goes on routing for its own callers. */
