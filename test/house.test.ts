@@ -111,7 +111,7 @@ test('imports point left: core ← persistence, transport ← actors ← cluster
 test('nothing in the house is built on the test kit', () => {
   const wrong = sources.filter(
     ({ path, imports }) =>
-      !['testing', 'cli', 'index.ts'].includes(placeOf(path)) &&
+      !['testing', 'bench', 'cli', 'index.ts'].includes(placeOf(path)) &&
       imports.some(({ target, isType }) => target.startsWith('testing/') && !isType),
   );
   expect(wrong.map(({ path }) => path)).toEqual([]);

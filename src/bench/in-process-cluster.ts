@@ -21,6 +21,7 @@ export async function inProcessCluster(options: ClusterOptions): Promise<Cluster
     data,
     replicas: options.replicas,
     passivateAfter: options.passivateAfterMs ?? neverMs,
+    ...(options.shards === undefined ? {} : { shards: options.shards }),
     ...(options.maxActive === undefined ? {} : { maxActive: options.maxActive }),
   });
   const httpPort = Number(new URL(node.httpUrl!).port);

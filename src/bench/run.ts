@@ -10,11 +10,15 @@ import { type BenchReport, type BenchResult, reportSchema } from './report/repor
 import { clusterLimits, clusterThroughput } from './workloads/cluster-throughput.ts';
 import { failover } from './workloads/failover.ts';
 import { footprint } from './workloads/footprint.ts';
-import { growth } from './workloads/growth.ts';
+import { growthOfActors } from './workloads/growth/of-actors.ts';
+import { growthOfNodes } from './workloads/growth/of-nodes.ts';
+import { growthOfShards } from './workloads/growth/of-shards.ts';
 import { latency } from './workloads/latency.ts';
 import { rebalance } from './workloads/rebalance.ts';
 import { rehydrate, workingSet } from './workloads/rehydrate.ts';
 import { overHttp, sizes, throughput } from './workloads/throughput.ts';
+
+const growth = [growthOfActors, growthOfShards, growthOfNodes];
 
 /** What `greenroom bench <name>` stands for. The limits are measured with each. */
 export const benchGroups: Readonly<Record<string, readonly Benchmark[]>> = {
@@ -22,9 +26,9 @@ export const benchGroups: Readonly<Record<string, readonly Benchmark[]>> = {
   latency: [latency],
   rehydrate: [rehydrate, workingSet],
   footprint: [footprint],
-  growth: [growth],
+  growth,
   limits: [],
-  all: [throughput, sizes, overHttp, latency, rehydrate, workingSet, footprint, growth],
+  all: [throughput, sizes, overHttp, latency, rehydrate, workingSet, footprint, ...growth],
 };
 
 /** The same for clusters of node processes. */

@@ -48,7 +48,7 @@ export function addBenchCommand(program: Command, terminal: Terminal, version: (
     .command('bench')
     .summary('measure throughput, latency, waking, footprint and clusters here')
     .description(
-      'Measures this installation on this machine: throughput (tell, ask, persisted commands, queries, HTTP; with --nodes on a cluster of node processes), latency (at fixed rates), rehydrate (waking by replay), footprint (memory, disk, start-up), growth (cost as actors grow in number), limits (what disk, wire and processor do by themselves), or all of these, which is one node. rebalance (a fourth node joins three and is drained again) and failover (kill -9 of owners) start clusters. Prints medians with their spread and as a share of their limit, and the disk’s fsync latency.',
+      'Measures this installation on this machine: throughput (tell, ask, persisted commands, queries, HTTP; with --nodes on a cluster of node processes), latency (at fixed rates), rehydrate (waking by replay), footprint (memory, disk, start-up), growth (cost as actors, shards, and in simulation nodes, grow in number), limits (what disk, wire and processor do by themselves), or all of these, which is one node. rebalance (a fourth node joins three and is drained again) and failover (kill -9 of owners) start clusters. Prints medians with their spread and as a share of their limit, and the disk’s fsync latency.',
     )
     .argument('[what]', `one of ${groups.join(', ')}`, 'all')
     .option('--nodes <n>', 'throughput: on a cluster of so many node processes')

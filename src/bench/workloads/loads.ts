@@ -62,7 +62,7 @@ export async function withCluster<T>(
   options: Partial<ClusterOptions> = {},
 ): Promise<T> {
   const directory = options.directory ?? (await context.directory());
-  return closedAfter(await context.startCluster({ ...options, directory, ...sizeOf(context) }), use);
+  return closedAfter(await context.startCluster({ ...sizeOf(context), ...options, directory }), use);
 }
 
 /** The same, of node processes that can be killed, started again, and become more. */

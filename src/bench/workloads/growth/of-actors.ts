@@ -1,7 +1,7 @@
 /** Whether a command costs the same when there are a thousand times as many actors and events. */
-import { perSecond } from '../load/load-result.ts';
-import type { BenchContext, Benchmark, Figure } from '../measure.ts';
-import { asking, closed, count, persisted, query, uniform, withCluster, withoutErrors } from './loads.ts';
+import { perSecond } from '../../load/load-result.ts';
+import type { BenchContext, Benchmark, Figure } from '../../measure.ts';
+import { asking, closed, count, persisted, query, uniform, withCluster, withoutErrors } from '../loads.ts';
 
 const smallest = 1_000;
 /** Actors that stay busy while the others grow in number. */
@@ -9,8 +9,8 @@ const busyActors = 1_000;
 /** Fewer than there are from the second step on, so that most actors sleep. */
 const maxActive = 5_000;
 
-export const growth: Benchmark = {
-  name: 'growth',
+export const growthOfActors: Benchmark = {
+  name: 'growth of actors',
   about:
     'cost of one command while actors (with one event each) grow from a thousand to a million: persisted by 1,000 busy actors, and queries that wake one of all; 256 in flight',
   isDurable: true,
