@@ -126,6 +126,7 @@ test('I5: a promise, a boot or an active epoch that falls, unless the disk was d
   expect(found([node('a', { boot: 2 })], [node('a', { boot: 1 })])).toEqual(['I5']);
   expect(found([node('a', { active: 2 })], [node('a', { active: 1 })])).toEqual(['I5']);
   expect(found([node('a', { promised: 2 })], [node('a', { promised: 1, isDestroyed: true })])).toEqual([]);
+  expect(found([node('a', { boot: 2 })], [node('a', { boot: 1, isDestroyed: true })])).toEqual([]);
 });
 
 test('I6: the same position and epoch with another chain', () => {

@@ -51,7 +51,7 @@ export class Invariants {
   /** Looks at every node that runs. @returns what is wrong; each thing once */
   look(nodes: readonly Looked[]): readonly InvariantFinding[] {
     this.#findings = [];
-    const changed = nodes.filter(({ inspection }) => this.#hasChanged(inspection));
+    const changed = nodes.filter((node) => this.#hasChanged(node));
     for (const node of changed) for (const shard of node.inspection.shards) this.#lookAtCopy(node, shard);
     // Only now: an acknowledgement of this step may rest on what another node did in this step.
     for (const { inspection } of changed) {
@@ -66,12 +66,12 @@ export class Invariants {
     this.#findings.push({ invariant, what });
   }
 
-  #hasChanged({ storeId, boot, version }: NodeInspection): boolean {
+  #hasChanged({ inspection: { storeId, boot, version }, isDestroyed }: Looked): boolean {
     const life = `${storeId}/${boot}`;
     if (this.#versions.get(life) === version) return false;
     this.#versions.set(life, version);
     const before = this.#boots.get(storeId) ?? 0;
-    if (boot < before) this.#found('I5', `${storeId} starts as boot ${boot} after ${before}`);
+    if (boot < before && !isDestroyed) this.#found('I5', `${storeId} starts as boot ${boot} after ${before}`);
     this.#boots.set(storeId, boot);
     return true;
   }

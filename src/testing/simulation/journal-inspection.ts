@@ -16,7 +16,8 @@ interface Shown {
   readonly inspection: ShardInspection;
   readonly hardState: HardState | undefined;
   readonly length: number;
-  readonly rowsOnDisk: number;
+  /** The newest row on the disk: with the same one, all before it are the same. */
+  readonly onDisk: LogRow | undefined;
 }
 
 /** Shows one journal's shards; one that did not change is the same object as before. */
@@ -40,7 +41,7 @@ export class JournalInspection {
     // What is durable: what was set and not synced was told to nobody.
     const hardState = disk.hardStates.get(shard);
     const rows = disk.logs.get(shard);
-    const rowsOnDisk = rows?.length ?? 0;
+    const onDisk = rows?.at(-1);
     const length = journal.tail(shard).position;
     const committed = journal.committed(shard);
     const rewrites = journal.rewrites(shard);
@@ -50,7 +51,7 @@ export class JournalInspection {
       shown &&
       !disk.isSpoilt &&
       shown.length === length &&
-      shown.rowsOnDisk === rowsOnDisk &&
+      shown.onDisk === onDisk &&
       shown.hardState === hardState &&
       shown.inspection.committed === committed &&
       shown.inspection.rewrites === rewrites &&
@@ -74,7 +75,7 @@ export class JournalInspection {
       record: (position) => loggedRecord(journal, shard, position),
     };
     if (disk.isSpoilt) this.#shown.delete(shard);
-    else this.#shown.set(shard, { inspection, hardState, length, rowsOnDisk });
+    else this.#shown.set(shard, { inspection, hardState, length, onDisk });
     return inspection;
   }
 }
