@@ -45,7 +45,9 @@ type WakeTask =
 /** Does what is due in an actor that was woken. */
 export function runWake(activation: Activation, turn: Turn, envelope: Envelope): void {
   const { host } = activation;
-  const task = wakeTask(activation);
+  const task = wakeTask(activation, host.clock.wallMs());
+  // What is due was due at this time: its command sees none before, also if the clock is set back while it runs.
+  void turn.now;
   switch (task.type) {
     case 'tick':
       turn.tick = task.tick;
@@ -76,9 +78,8 @@ export function runWake(activation: Activation, turn: Turn, envelope: Envelope):
 }
 
 /** What is due in an actor that was woken. */
-function wakeTask(activation: Activation): WakeTask {
-  const { memory, definition, host } = activation;
-  const nowMs = host.clock.wallMs();
+function wakeTask(activation: Activation, nowMs: number): WakeTask {
+  const { memory, definition } = activation;
   const reminder = memory.reminders.due(nowMs);
   if (!reminder) return isExpired(activation, nowMs) ? { type: 'expire' } : { type: 'nothing' };
   const tick = { reminder, change: done(reminder, nowMs) };

@@ -83,7 +83,10 @@ export class Turn {
     return tick && !this.reminders?.has(tick.change.name) ? [tick.change, ...changes] : changes;
   }
 
-  /** Milliseconds since 1970, constant within the turn, never before a time this shard has recorded. */
+  /**
+   * Milliseconds since 1970, constant within the turn from the first time it is asked for, never before a time this shard
+   * has recorded.
+   */
   get now(): number {
     if (this.#now < 0) {
       const { host, log } = this.activation;

@@ -187,6 +187,7 @@ export class ClusterMember implements TransportHandlers {
       dialPeers: () => this.#dialPeers(),
       propose: (change) => this.#propose(change),
       tell: (to, message) => this.#tell(to, message),
+      dismiss: (peer) => options.transport.dismiss(peer),
       expelled: options.expelled,
     });
     this.#heartbeats = new Heartbeats({

@@ -136,6 +136,10 @@ export class WitnessedTransport implements Transport {
     return this.#transport.bufferedBytes(to);
   }
 
+  dismiss(from: StoreId): void {
+    this.#transport.dismiss(from);
+  }
+
   reset(to: StoreId): void {
     this.#transport.reset(to);
   }

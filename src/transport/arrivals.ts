@@ -102,6 +102,12 @@ export class Arrivals<S> {
     if (arrival.isComplete) this.#events.peerLeft(arrival.peer);
   }
 
+  /** Ends what there is of a store. Does nothing if that is nothing. */
+  dismiss(storeId: StoreId): void {
+    const arrival = this.#known.get(storeId)?.arrival;
+    if (arrival) this.end(arrival);
+  }
+
   /** Of every hello and welcome: an arrival of an older life is over. @returns false if that life is outdated */
   sawLife(storeId: StoreId, boot: number): boolean {
     const known = this.#known.get(storeId);

@@ -10,6 +10,7 @@ export function loneTransport(address: string): Transport {
     send: () => false,
     bufferedBytes: () => 0,
     reset() {},
+    dismiss() {},
     async close() {},
   };
 }

@@ -271,6 +271,10 @@ export class MemoryTransport implements Transport {
     if (link) this.#network.end(link, 'closed here');
   }
 
+  dismiss(from: StoreId): void {
+    this.#arrivals.dismiss(from);
+  }
+
   close(): Promise<void> {
     this.#isClosed = true;
     this.#closing ??= this.#close();

@@ -111,6 +111,8 @@ export interface Transport {
   bufferedBytes(to: StoreId): number;
   /** Cuts the links to a peer and makes new ones. */
   reset(to: StoreId): void;
+  /** Cuts what the peer dialled here. It may dial again; then `mayTalk` is asked again. */
+  dismiss(from: StoreId): void;
   /** Idempotent. Resolves also where `start` failed or was never called. */
   close(): Promise<void>;
 }

@@ -160,6 +160,10 @@ export class WebSocketTransport implements Transport {
     this.#links.get(to)?.reset();
   }
 
+  dismiss(from: StoreId): void {
+    this.#arrivals.dismiss(from);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -125,6 +125,22 @@ export function describeTransport(name: string, makeFixture: () => TransportFixt
         expect(b.told).toEqual(['arrived a/1', 'left a/1', 'arrived a/1']);
       });
 
+      test('is cut by the one who was dialled, who then may refuse it', async () => {
+        let isWanted = true;
+        const [a, b] = [await start('a'), await start('b', { mayTalk: () => (isWanted ? undefined : 'removed') })];
+        a.names(b);
+        await until(() => a.told.length === 1 && b.told.length === 1);
+        b.transport.dismiss(store('a'));
+        await until(() => a.told.length === 3 && b.told.length === 3);
+        expect(a.told).toEqual(['up b/1', 'down b/1 reset', 'up b/1']);
+        expect(b.told).toEqual(['arrived a/1', 'left a/1', 'arrived a/1']);
+        isWanted = false;
+        b.transport.dismiss(store('a'));
+        await until(() => a.times('failed b removed') > 0);
+        b.transport.dismiss(store('z'));
+        expect(b.told.slice(3)).toEqual(['left a/1']);
+      });
+
       test('to nobody is no link', async () => {
         const a = await start('a');
         expect(a.transport.isUp(store('z'))).toBe(false);

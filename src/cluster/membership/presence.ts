@@ -18,6 +18,8 @@ export interface PresenceOptions {
   /** Resolves when the change is committed, or its time is over. */
   readonly propose: (change: MapChange) => Promise<void>;
   readonly tell: (to: StoreId, message: MemberMessage) => void;
+  /** Cuts what the peer dialled. */
+  readonly dismiss: (peer: StoreId) => void;
   readonly expelled: (reason: string) => void;
 }
 
@@ -41,14 +43,19 @@ export class Presence {
     return this.#goodbyes.has(peer);
   }
 
-  /** A member that was removed gets the map that says so. */
+  /**
+   * A member that was removed gets the map that says so. One that does not hear it (it is paused, and its own links last) is
+   * cut off: when it dials again, it is told.
+   */
   sayGoodbye(peer: StoreId, map: ClusterMap): void {
-    const { clock, tell, isClosed, dialPeers } = this.#options;
+    const { clock, tell, isClosed, dialPeers, dismiss } = this.#options;
     this.#goodbyes.add(peer);
     tell(peer, { type: 'map', map: mapToPlain(map) });
     clock.schedule(goodbyeMs, () => {
       this.#goodbyes.delete(peer);
-      if (!isClosed()) dialPeers();
+      if (isClosed()) return;
+      dialPeers();
+      dismiss(peer);
     });
   }
 
