@@ -516,9 +516,14 @@ export class Activation {
       );
     }
     if (this.phase === 'gone') return;
+    const { turn } = this;
+    if (turn) this.#endAsyncTurn();
     this.#discardInstance();
     this.phase = 'failed';
-    this.#failQueued(new GreenroomError('UNAVAILABLE', `this node cannot keep anything any more: ${error.message}`));
+    // What runs or waits here has recorded nothing: whoever owns the shard next can take it.
+    const refusal = movedRefusal(`nothing more is kept here: ${error.message}`);
+    turn?.envelope?.fail(refusal);
+    this.#failQueued(refusal);
     if (this.pendingAppends === 0) this.#leave();
   }
 

@@ -227,25 +227,29 @@ export class Waker {
       return;
     }
     this.#inFlight.set(key, false);
+    const { shard } = wakes.log;
     this.#driver.wake(wake, {
-      replied: () => this.#done(wakes, wake, key),
-      failed: (error) => this.#failed(wakes, wake, key, error),
+      replied: () => this.#done(shard, wake, key),
+      failed: (error) => this.#failed(shard, wake, key, error),
     });
   }
 
-  #done(wakes: ShardWakes, wake: ListedWake, key: string): void {
-    if (this.#inFlight.get(key) === true) this.#moveBack(wakes, wake.wakeAt);
+  /** By then the shard may be owned anew, where the actor came up again while this wake of before was in flight. */
+  #done(shard: ShardId, wake: ListedWake, key: string): void {
+    const wakes = this.#shards[shard];
+    if (wakes && this.#inFlight.get(key) === true) this.#moveBack(wakes, wake.wakeAt);
     this.#inFlight.delete(key);
     // Looking once for many that are done together is enough.
     if (this.#lookAt > this.#driver.clock.wallMs()) this.#plan(0);
   }
 
-  #failed(wakes: ShardWakes, wake: ListedWake, key: string, error: GreenroomError | Rejection): void {
+  #failed(shard: ShardId, wake: ListedWake, key: string, error: GreenroomError | Rejection): void {
+    const wakes = this.#shards[shard];
     this.#inFlight.delete(key);
     const asked = 'retryAfterMs' in error ? (error.retryAfterMs ?? wakePauseMinMs) : wakePauseMaxMs;
     const isForLater = 'retryable' in error && error.retryable;
     const pauseMs = isForLater ? Math.min(wakePauseMaxMs, Math.max(wakePauseMinMs, asked)) : wakePauseMaxMs;
-    this.#retry(wakes, wake.wakeAt, pauseMs);
+    if (wakes) this.#retry(wakes, wake.wakeAt, pauseMs);
     if (!isForLater)
       this.#driver.diagnostics.warn('an actor cannot be woken', {
         type: wake.type,

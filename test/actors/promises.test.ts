@@ -140,17 +140,20 @@ describe('P2: acknowledged means durable', () => {
     expect(await t.ref(Account, 'b').get()).toBe(1);
   });
 
-  test('an ask that rests on a record that is lost never leaves', async () => {
+  test('an ask that rests on a record that is lost never leaves, and whoever runs or waits behind it hears so', async () => {
     const t = await testNode(all);
     await t.ref(Account, 'a').get();
     t.journal.disk.hold();
     t.journal.disk.failWrites(new Error('EIO'));
     const moved = t.ref(Account, 'a').move(5);
-    // Whoever owns the shard next runs it.
-    void t.ref(Account, 'a').post('too early');
+    const posting = t.ref(Account, 'a').post('too early');
+    const waiting = t.ref(Account, 'a').move(1);
     await turns();
     t.journal.disk.release();
     await expect(moved).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    // Whoever owns the shard next would run them; here nobody does.
+    await expect(posting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await turns();
     expect(Board.notes).not.toContain('too early');
   });

@@ -155,3 +155,20 @@ test('an actor is woken by one at a time, and so many at a time', async () => {
   await pass(500);
   expect(new Set(woken).size).toBe(wakesInFlightMax + 500 + 1);
 });
+
+test('a wake that fails once its shard is owned anew is handed over again by the new ownership', async () => {
+  const { waker, woken, list, pass, own, answer, callers } = world();
+  list('a', virtualStartMs - 5_000);
+  answer(false);
+  waker.start();
+  await pass(1_000);
+  own(false);
+  await pass(2_000);
+  own(true);
+  await pass(2_000);
+  expect(woken).toEqual(['a@-5000']);
+  answer(true);
+  callers[0]!.failed(new GreenroomError('UNAVAILABLE', 'the shard moved'), envelope);
+  await pass(3_000);
+  expect(woken).toEqual(['a@-5000', 'a@-5000']);
+});
