@@ -494,7 +494,6 @@ export class ClusterMember implements TransportHandlers {
   }
 
   memberNamed(node: string): Member | undefined {
-    const members = [...(this.#map?.members.values() ?? [])];
-    return members.find((member) => member.node === node && member.status !== 'removed');
+    return [...(this.#map?.members.values() ?? [])].find((each) => each.node === node && each.status !== 'removed');
   }
 }
