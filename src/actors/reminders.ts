@@ -33,7 +33,7 @@ export function reminderInfo(reminder: StoredReminder): ReminderInfo {
     ...(everyMs > 0 ? { every: everyMs } : {}),
     ...(cron === '' ? {} : { cron, timeZone }),
     missed,
-    ...(failures === 0 ? {} : { failures, retryAt }),
+    ...(retryAt === 0 ? {} : { failures, retryAt }),
   };
 }
 

@@ -99,18 +99,22 @@ function isExpired({ memory, definition, outbox, sequenceNumber }: Activation, n
   return sequenceNumber > memory.deletedThrough && memory.lastCommandAt + expireMs <= nowMs;
 }
 
-/** What becomes of a tick whose command threw. It may end as a dead letter, which goes with the record. */
+/**
+ * What becomes of a tick whose command threw. It may end as a dead letter, which goes with the record. What could only not
+ * be answered at the time is no failure of the command: it is tried again after as long as it has been due, within bounds.
+ */
 export function afterFailure(turn: Turn, tick: Tick, error: GreenroomError | Rejection): Tick {
   const { activation } = turn;
   const { reminder } = tick;
   if (!(error instanceof GreenroomError)) return tick;
-  const failures = reminder.failures + 1;
+  const failures = error.retryable ? reminder.failures : reminder.failures + 1;
   if (!error.retryable && (failures >= tickTriesMax || error.code === 'INVALID_INPUT')) {
     giveUp(turn, reminder, error);
     return tick;
   }
-  const pauseMs = Math.min(tickPauseMaxMs, tickPauseMinMs * 2 ** Math.min(20, failures - 1));
-  const retryAt = activation.host.clock.wallMs() + pauseMs;
+  const nowMs = activation.host.clock.wallMs();
+  const pauseMs = error.retryable ? nowMs - reminder.dueAt : tickPauseMinMs * 2 ** (failures - 1);
+  const retryAt = nowMs + Math.max(tickPauseMinMs, Math.min(tickPauseMaxMs, pauseMs));
   return { reminder, change: { name: reminder.name, reminder: { ...reminder, failures, retryAt } } };
 }
 

@@ -70,7 +70,7 @@ export interface StoredReminder {
   readonly cron: string;
   readonly timeZone: string;
   readonly missed: 'fire-once' | 'all' | 'skip';
-  /** Failed tries of the tick that is due. */
+  /** Failed tries of the tick that is due; those that could only not be answered at the time do not count. */
   readonly failures: number;
   /** When it is tried again; 0 if it has not failed. */
   readonly retryAt: number;

@@ -212,6 +212,29 @@ test('a rejection counts as fired; what cannot be answered now is tried until it
   expect(await node.gateway.deadLetters({ after: undefined, limit: 10 })).toEqual([]);
 });
 
+test('a try that could only not be answered at the time is no failed try', async () => {
+  const bell = await start();
+  await bell.set({ name: 'x', when: { every: '1h' } });
+  const tries = { unavailable: 0, broken: 0 };
+  failing = () => {
+    tries.unavailable += 1;
+    throw new GreenroomError('UNAVAILABLE', 'not now');
+  };
+  await node.advance(3_600_000 + 70_000);
+  // After 0, 1, 2, 4, 8, 16, 32 and 64 s.
+  expect(tries.unavailable).toBe(8);
+  expect(await bell.list()).toMatchObject([{ failures: 0, retryAt: virtualStartMs + 3_600_000 + 124_000 }]);
+  failing = () => {
+    tries.broken += 1;
+    throw new Error('broken');
+  };
+  await node.advance('54s');
+  expect(tries.broken).toBe(1);
+  await node.advance('16s');
+  expect(tries.broken).toBe(5);
+  expect(await node.gateway.deadLetters({ after: undefined, limit: 10 })).toHaveLength(1);
+});
+
 test('deleting an actor ends its reminders, also of one that has no events', async () => {
   const bell = await start();
   await bell.set({ name: 'x', when: { after: '1m' } });

@@ -114,7 +114,7 @@ export function loggedRecord(journal: Journal, shard: number, position: number):
       if (head.kind !== 'command') return '';
       const { commandId, reminders } = decodeCommandBody(body);
       // A tick that failed notes when it is tried again, under its own id: that is not the tick.
-      if (reminders?.some(({ reminder }) => reminder && reminder.failures > 0)) return '';
+      if (reminders?.some(({ reminder }) => reminder && reminder.retryAt > 0)) return '';
       // What the runtime notes by itself is nobody's command.
       return commandId === ownRecordId ? '' : commandId;
     },
