@@ -39,6 +39,16 @@ describe('a register that is right', () => {
     expect(verdict(lost, did([1, 2], 'read', undefined, 0))).toBe('linearizable');
     expect(verdict(lost, did([1, 2], 'read', undefined, 0), did([3, 4], 'read', undefined, 1))).toBe('linearizable');
   });
+  test('may let a comparison of unknown outcome meet a write of unknown outcome', () => {
+    expect(
+      verdict(
+        did([0, '…'], 'write', 1, undefined),
+        did([1, '…'], 'compareAndSet', { expected: 1, next: 2 }, undefined),
+        did([2, '…'], 'compareAndSet', { expected: 2, next: 3 }, undefined),
+        did([3, 4], 'read', undefined, 3),
+      ),
+    ).toBe('linearizable');
+  });
   test('compares and sets', () => {
     expect(
       verdict(

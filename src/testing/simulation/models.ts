@@ -71,15 +71,22 @@ function tokensOf(command: 'append' | 'appendPair', token: string): readonly str
 }
 
 /**
- * Checks one register. A write of unknown outcome whose value nobody ever saw is left out: had it taken effect, taking
- * it away changes no answer, because every command but a blind write tells the value it met, and so does the write
- * after it.
+ * Checks one register. A write of unknown outcome whose value nobody ever met is left out: had it taken effect, taking it
+ * away changes no answer, because every command but a blind write tells the value it met, and so does the write after it.
+ * A comparison of unknown outcome tells nothing, yet if its own value was met, it had met the one that it expected.
  */
 export function checkRegister(operations: readonly Operation[]): Verdict {
   const met = new Set<unknown>();
   for (const { command, outcome } of operations) {
     if (outcome.type !== 'reply') continue;
     met.add(command === 'compareAndSet' ? (outcome.reply as { current: number }).current : outcome.reply);
+  }
+  const comparisons = operations
+    .filter(({ command, outcome }) => command === 'compareAndSet' && outcome.type === 'unknown')
+    .map(({ input }) => input as { expected: number; next: number });
+  for (let known = -1; known < met.size; ) {
+    known = met.size;
+    for (const { expected, next } of comparisons) if (met.has(next)) met.add(expected);
   }
   const relevant = operations.filter(({ command, input, outcome }) => {
     if (outcome.type !== 'unknown') return true;
