@@ -16,7 +16,7 @@ import type { OutgoingTell } from '../persistence/codec.ts';
 import type { ActorHost } from './actor-host.ts';
 import { ActorTimers } from './actor-timers.ts';
 import { lethalDelivery, mayRun } from './attempts.ts';
-import { refusalOf } from './dead-letters.ts';
+import { keptRefusal, refusalOf } from './dead-letters.ts';
 import type { ActorDefinition } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import { validateInput } from './input.ts';
@@ -422,7 +422,8 @@ export class Activation {
       this.#fail(turn, new TypeError(`the reply${wrong.path} ${wrong.problem}`));
       return;
     }
-    if (!turn.hasRecorded && !turn.askCommitted && !envelope.delivery && !turn.tick) this.answer(envelope, reply);
+    const isNothingToRecord = !turn.hasRecorded && !turn.askCommitted && !envelope.delivery && !turn.tick;
+    if (isNothingToRecord && !this.#keepsAnswer(envelope)) this.answer(envelope, reply);
     else {
       const failure = this.log ? appendTurn(this, turn, reply) : keepInMemory(this, turn, reply);
       if (failure) {
@@ -460,8 +461,17 @@ export class Activation {
     } else if (turn.tick) {
       turn.tick = afterFailure(turn, turn.tick, answer);
       if (!appendTurn(this, turn, undefined)) return;
+    } else if (this.#keepsAnswer(envelope) && !isForLater(answer) && answer.code !== 'INVALID_INPUT') {
+      turn.refusal = keptRefusal(answer);
+      const failure = appendTurn(this, turn, undefined);
+      if (failure) this.#answerError(envelope, failure);
+      return;
     }
     this.#answerError(envelope, answer);
+  }
+
+  #keepsAnswer(envelope: Envelope): boolean {
+    return this.log !== undefined && envelope.isLaterAttempt;
   }
 
   runDeletion(turn: Turn, envelope: Envelope): void {

@@ -5,9 +5,9 @@
  * The sender tells it, in the record in which it gives the refused tell up: so a refusal becomes exactly one dead letter,
  * whatever crashes in between. It is kept for 30 days, or until an operator drops it or sends it again.
  */
-import { type GreenroomError, Rejection } from '../core/errors.ts';
+import { type ErrorCode, GreenroomError, Rejection } from '../core/errors.ts';
 import { textHash } from '../core/hash.ts';
-import type { OutgoingTell } from '../persistence/codec.ts';
+import type { OutgoingTell, StoredRefusal } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import { durableState, tellFrom } from './actor.ts';
 import { type ActorDefinition, defineSystemActor } from './definition.ts';
@@ -86,9 +86,16 @@ export function deadLetterTell(
   return { number, type: deadLetterType, id: letterId, command: 'keep', input: letter };
 }
 
-/** What a receiver recorded about a delivery that it refused, as an error to answer it with again. */
-export function refusalError(refusal: { readonly code: string; readonly message: string }): Rejection {
-  return new Rejection(refusal.code, refusal.message);
+/** What was recorded of a refusal, as an error to answer it with again. */
+export function refusalError({ code, message, isFailure, details }: StoredRefusal): GreenroomError | Rejection {
+  return isFailure ? new GreenroomError(code as ErrorCode, message) : new Rejection(code, message, details);
+}
+
+/** The answer to a later attempt of a command that was refused, or failed, for good. */
+export function keptRefusal(error: GreenroomError | Rejection): StoredRefusal {
+  const { code, message } = error;
+  if (error instanceof GreenroomError) return { code, message, isFailure: true };
+  return { code, message, ...(error.details === undefined ? {} : { details: error.details }) };
 }
 
 /** Why a delivery is refused for good. */

@@ -91,6 +91,14 @@ export class Envelope {
     this.delivery = delivery;
   }
 
+  /**
+   * It was, or may have been, tried before. An earlier attempt may still be on its way, and has to find what this one was
+   * answered: so that is recorded also where nothing else is.
+   */
+  get isLaterAttempt(): boolean {
+    return this.since >= 0;
+  }
+
   reply(reply: unknown): void {
     if (this.answered) return;
     this.answered = true;

@@ -327,7 +327,8 @@ function withReply(activation: Activation, entry: RememberedCommand): Remembered
   if (entry.reply) return entry;
   const record = readRecord(activation.log!, entry.position);
   if (record === 'hollow') return entry;
-  const { reply } = decodeCommandBody(record.body);
+  const { reply, refusal } = decodeCommandBody(record.body);
+  if (refusal) return { ...entry, reply: [null, refusal] };
   return { ...entry, reply: reply === undefined ? [] : [reply] };
 }
 

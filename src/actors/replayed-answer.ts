@@ -6,7 +6,7 @@
  * it cannot be known any more the answer says so.
  */
 import { GreenroomError } from '../core/errors.ts';
-import { decodeCommandBody } from '../persistence/codec.ts';
+import { decodeCommandBody, type StoredRefusal } from '../persistence/codec.ts';
 import type { Activation } from './activation.ts';
 import { isRemembered } from './command-ids.ts';
 import { refusalError } from './dead-letters.ts';
@@ -27,7 +27,8 @@ export function answerFromRecord(activation: Activation, envelope: Envelope): bo
       activation.answer(envelope, undefined, keyReused(envelope));
       return true;
     }
-    replay(activation, envelope, remembered.reply ? remembered.reply[0] : readReply(log, remembered.position));
+    const [reply, refusal] = remembered.reply ?? readAnswer(log, remembered.position);
+    replay(activation, envelope, reply, refusal as StoredRefusal | undefined);
     return true;
   }
   if (envelope.since < 0 || activation.memory.newest <= envelope.since) return false;
@@ -38,7 +39,7 @@ export function answerFromRecord(activation: Activation, envelope: Envelope): bo
     case 'absent':
       return false;
     case 'found':
-      replay(activation, envelope, search.body.reply);
+      replay(activation, envelope, search.body.reply, search.body.refusal);
       return true;
     case 'unknown':
       activation.answer(
@@ -75,11 +76,11 @@ function answerDelivery(activation: Activation, envelope: Envelope): boolean {
   return false;
 }
 
-function replay(activation: Activation, envelope: Envelope, reply: unknown): void {
+function replay(activation: Activation, envelope: Envelope, reply: unknown, refusal?: StoredRefusal): void {
   envelope.replayed = true;
   envelope.recorded = true;
   activation.host.metrics.replayedAnswers += 1;
-  activation.answer(envelope, reply);
+  activation.answer(envelope, reply, refusal && refusalError(refusal));
 }
 
 function keyReused(envelope: Envelope): GreenroomError {
@@ -89,9 +90,10 @@ function keyReused(envelope: Envelope): GreenroomError {
   );
 }
 
-function readReply(log: ShardLog, position: number): unknown {
+function readAnswer(log: ShardLog, position: number): readonly [unknown, StoredRefusal | undefined] {
   const record = readRecord(log, position);
   if (record === 'hollow')
     throw new HistoryError(position, 'the record of a remembered command was deleted without keeping its reply');
-  return decodeCommandBody(record.body).reply;
+  const { reply, refusal } = decodeCommandBody(record.body);
+  return [reply, refusal];
 }

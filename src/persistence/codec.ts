@@ -30,7 +30,7 @@ export interface CommandBody {
   readonly tellsAcknowledged: number;
   /** Present on a delivery from another actor: whose tell this was. */
   readonly delivery: TellMark | undefined;
-  /** Present on a delivery that was refused for good: nothing else of it was kept. */
+  /** Present on a delivery that was refused for good, and on a later attempt that was: nothing else of it was kept. */
   readonly refusal?: StoredRefusal | undefined;
   /** Tells above `tellsAcknowledged` that are done with: dead letters. */
   readonly tellsSettled?: readonly number[];
@@ -49,10 +49,14 @@ export interface StoredAttempt {
   readonly count: number;
 }
 
-/** Why a delivery was refused. */
+/** Why a delivery, or a later attempt of a command, was refused. */
 export interface StoredRefusal {
   readonly code: string;
   readonly message: string;
+  /** It failed; else it is a rejection. Not told of deliveries. */
+  readonly isFailure?: boolean;
+  /** Of a rejection. Not told of deliveries. */
+  readonly details?: unknown;
 }
 
 /** One reminder as it lies in records and snapshots. */
@@ -114,7 +118,7 @@ export interface RememberedCommand {
   readonly position: Position;
   /** The record's time. */
   readonly time: number;
-  /** The reply, once its record is hollow: `[]` for undefined, `[value]` otherwise. */
+  /** Once its record may become hollow: `[]` for no reply, `[reply]`, or `[null, refusal]`. */
   readonly reply: readonly unknown[] | undefined;
 }
 
@@ -171,7 +175,7 @@ export function encodeCommandBody(body: CommandBody): Buffer {
   if (delivery) fields.push([delivery.senderType, delivery.senderId, delivery.number]);
   else if (isRare) fields.push(null);
   if (isRare) fields.push(reminders.map(encodeReminderChange), tellsSettled);
-  if (refusal) fields.push([refusal.code, refusal.message]);
+  if (refusal) fields.push(encodeRefusal(refusal));
   else if (attempt) fields.push(null);
   if (attempt) fields.push(encodeAttempt(attempt));
   return encodeData(fields);
@@ -200,7 +204,7 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     (EncodedMark | null)?,
     EncodedReminder[]?,
     number[]?,
-    ([string, string] | null)?,
+    (EncodedRefusal | null)?,
     EncodedAttempt?,
   ];
   return {
@@ -211,7 +215,7 @@ export function decodeCommandBody(bytes: Uint8Array): CommandBody {
     tells: tells?.map(decodeTell) ?? [],
     tellsAcknowledged: tellsAcknowledged ?? 0,
     delivery: delivery ? decodeMark(delivery) : undefined,
-    ...(refusal ? { refusal: { code: refusal[0], message: refusal[1] } } : {}),
+    ...(refusal ? { refusal: decodeRefusal(refusal) } : {}),
     ...(tellsSettled.length > 0 ? { tellsSettled } : {}),
     ...(reminders.length > 0 ? { reminders: reminders.map(decodeReminderChange) } : {}),
     ...(attempt ? { attempt: decodeAttempt(attempt) } : {}),
@@ -321,6 +325,22 @@ type EncodedReminder = [
 ];
 /** Kept by their place: new ones are added at the end. */
 const missedPolicies: readonly StoredReminder['missed'][] = ['fire-once', 'all', 'skip'];
+
+type EncodedRefusal = readonly [code: string, message: string, isFailure?: boolean, details?: unknown];
+
+function encodeRefusal({ code, message, isFailure, details }: StoredRefusal): EncodedRefusal {
+  if (details !== undefined) return [code, message, false, details];
+  return isFailure ? [code, message, true] : [code, message];
+}
+
+function decodeRefusal([code, message, isFailure, details]: EncodedRefusal): StoredRefusal {
+  return {
+    code,
+    message,
+    ...(isFailure ? { isFailure } : {}),
+    ...(details === undefined ? {} : { details }),
+  };
+}
 
 function wrap(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];

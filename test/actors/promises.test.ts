@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Actor, durableState, eventSourced } from '../../src/actors/actor.ts';
 import { askHeldMaxMs, mailboxLengthMax, outboxLengthMax } from '../../src/actors/limits.ts';
+import { Rejection } from '../../src/core/errors.ts';
 import type { ActorId } from '../../src/core/ids.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { command, testNode } from './harness.ts';
@@ -15,6 +16,11 @@ class Account extends eventSourced({
     return this.state.balance;
   }
   get() {
+    return this.state.balance;
+  }
+  spend(by: number) {
+    if (this.state.balance < by) throw new Rejection('POOR', 'too little', { balance: this.state.balance });
+    this.persist('Moved', { by: -by });
     return this.state.balance;
   }
   fail() {
@@ -57,6 +63,10 @@ class Receiver extends durableState({ initialState: () => ({ next: 0, wrong: [] 
   }
   get() {
     return this.state;
+  }
+  takeIfNext(n: number) {
+    if (n !== this.state.next) throw new Rejection('NOT_NEXT', 'another is next', { next: this.state.next });
+    this.take(n);
   }
 }
 class Door extends Actor {
@@ -194,6 +204,51 @@ describe('P2: acknowledged means durable', () => {
 });
 
 describe('P4: exactly-once effect', () => {
+  test.each(['own', '~aaaaaaaaaa.1'])(
+    'what a later attempt under %s was answered stands: an earlier one that comes late changes nothing',
+    async (key) => {
+      let t = await testNode(all);
+      const attempt = (name: string, input: unknown, id: string, since: number | undefined) =>
+        command(t, 'Account', id, name, input, { key: `${key}${id}`, ...(since === undefined ? {} : { since }) });
+      await t.ref(Account, 'rejected').move(1);
+      await t.ref(Account, 'failed').move(1);
+      await t.ref(Account, 'read').move(1);
+      const poor = { code: 'POOR', details: { balance: 1 } };
+      await expect(attempt('spend', 5, 'rejected', 0)).rejects.toMatchObject(poor);
+      await expect(attempt('fail', undefined, 'failed', 0)).rejects.toMatchObject({ code: 'COMMAND_FAILED' });
+      expect(await attempt('get', undefined, 'read', 0)).toMatchObject({ reply: 1, replayed: false });
+      for (const id of ['rejected', 'failed', 'read']) await t.ref(Account, id).move(10);
+      const late = async () => {
+        await expect(attempt('spend', 5, 'rejected', 0)).rejects.toMatchObject(poor);
+        await expect(attempt('fail', undefined, 'failed', 0)).rejects.toMatchObject({ code: 'COMMAND_FAILED' });
+        expect(await attempt('get', undefined, 'read', 0)).toMatchObject({ reply: 1, replayed: true });
+      };
+      await late();
+      t = await t.restart();
+      await late();
+      expect(await t.ref(Account, 'rejected').get()).toBe(11);
+    },
+  );
+
+  test('… also where only the newest state is kept, and in the first attempt itself', async () => {
+    const t = await testNode(all);
+    const attempt = (since?: number) =>
+      command(t, 'Receiver', 'r', 'takeIfNext', 1, { key: 'k', ...(since === undefined ? {} : { since }) });
+    const notNext = { code: 'NOT_NEXT', details: { next: 0 } };
+    await expect(attempt(0)).rejects.toMatchObject(notNext);
+    await t.ref(Receiver, 'r').take(0);
+    await t.node.passivate('Receiver', 'r' as ActorId);
+    await expect(attempt()).rejects.toMatchObject(notNext);
+    expect(await t.ref(Receiver, 'r').get()).toMatchObject({ next: 1 });
+  });
+
+  test('a first attempt that was refused is forgotten: it may be tried again', async () => {
+    const t = await testNode(all);
+    await expect(command(t, 'Account', 'a', 'spend', 5, { key: 'k' })).rejects.toMatchObject({ code: 'POOR' });
+    await t.ref(Account, 'a').move(10);
+    expect(await command(t, 'Account', 'a', 'spend', 5, { key: 'k' })).toMatchObject({ reply: 5, replayed: false });
+  });
+
   test('a parent that is run again repeats no effect in the actor it asks', async () => {
     let t = await testNode(all);
     t.journal.disk.hold();

@@ -21,10 +21,9 @@ export class FaultBudget {
 
   /** Destroys a machine's disk, if every set of copies keeps its majority. @returns whether it may */
   spend(machine: string): boolean {
-    if (this.#destroyed.has(machine)) return true;
     for (const set of this.#copySets()) {
       if (!set.includes(machine)) continue;
-      const lost = set.filter((one) => this.#destroyed.has(one)).length + 1;
+      const lost = set.filter((one) => one === machine || this.#destroyed.has(one)).length;
       if (lost > Math.floor((set.length - 1) / 2)) return false;
     }
     this.#destroyed.add(machine);

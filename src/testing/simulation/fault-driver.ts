@@ -233,6 +233,8 @@ export class FaultDriver {
       this.#cluster.boot(node);
       return true;
     }
+    // The copies that leave may be those that a destroyed disk is to be rebuilt from, and nobody knows yet.
+    if (this.#cluster.budget.destroyed.size > 0) return false;
     const through = this.#cluster.names.find((name) => name !== node && this.#cluster.node(name));
     const asked = through === undefined ? undefined : this.#cluster.node(through);
     if (!asked || !this.#cluster.machine(node)) return false;

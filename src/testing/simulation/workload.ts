@@ -9,6 +9,7 @@
  * Actors come in generations, so that no history grows beyond what can be checked; the tellers stay the same for the
  * whole run.
  */
+import { assignedIdPrefix } from '../../actors/command-ids.ts';
 import { Rejection } from '../../core/errors.ts';
 import type { ActorId, CommandId } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
@@ -243,6 +244,8 @@ export class Workload {
         command,
         input,
         ...(key === undefined ? {} : { key }),
+        // As the client does; what the cluster gave says it by itself.
+        ...(attempts === 1 || key === undefined || key.startsWith(assignedIdPrefix) ? {} : { since: 0 }),
         timeoutMs: this.#tuning.attemptTimeoutMs,
       });
       const answer = answerOf(attempt);
