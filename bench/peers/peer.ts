@@ -71,19 +71,22 @@ export function loadOf(inFlight: number, durationMs: number): Load {
 /**
  * Runs the loads with the operations of a module (see generator.ts), after every key was touched once (within a
  * bound): what wakes or is made at first use is not part of the figures.
+ *
+ * @param on keys other than everybody's: its peer has to say why
  */
 export async function measured(
   module: string,
   options: unknown,
   { durationMs, inFlights, progress }: PeerContext,
+  on: KeyChoice = keys,
 ): Promise<readonly PeerRate[]> {
   const rates: PeerRate[] = [];
   progress('touching every key');
-  await generateLoad({ module, options, keys, load: { type: 'each', inFlight: 64, withinMs: touchWithinMs } });
+  await generateLoad({ module, options, keys: on, load: { type: 'each', inFlight: 64, withinMs: touchWithinMs } });
   for (const inFlight of inFlights) {
     progress(`${inFlight} in flight`);
     const load = loadOf(inFlight, durationMs);
-    const result = await generateLoad({ module, options, keys, load });
+    const result = await generateLoad({ module, options, keys: on, load });
     if (result.operations === 0) throw new Error(`nothing was answered; the first error: ${result.firstError}`);
     if (result.errors > result.operations / 100)
       throw new Error(`${result.errors} errors beside ${result.operations} answers; the first: ${result.firstError}`);

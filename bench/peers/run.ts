@@ -19,12 +19,12 @@ import { compare, formatComparison, type Measured } from './comparison.ts';
 import { erlangDistributed, erlangLocal } from './erlang/peer.ts';
 import { nact } from './nact/peer.ts';
 import { nats } from './nats/peer.ts';
-import { rivetkit } from './not-measured.ts';
 import { measureOwn } from './own.ts';
 import { ownFigures, type Peer, Skipped } from './peer.ts';
 import { pekko } from './pekko/peer.ts';
 import { postgresql } from './postgresql/peer.ts';
 import { restate } from './restate/peer.ts';
+import { rivetkit, rivetkitSaved } from './rivetkit/peer.ts';
 import { workerd } from './workerd/peer.ts';
 
 const peers: readonly Peer[] = [
@@ -38,6 +38,7 @@ const peers: readonly Peer[] = [
   nact,
   comedy,
   rivetkit,
+  rivetkitSaved,
 ];
 /** Installing included. */
 const peerWithinMs = 240_000;

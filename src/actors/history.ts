@@ -31,7 +31,11 @@ export interface HistoryRecord {
 
 /** Reads a record that must be there. @throws HistoryError if it is damaged or missing */
 export function readRecord(log: ShardLog, position: Position): HistoryRecord | 'hollow' {
-  const result: ReadResult = log.read(position);
+  return recordOf(log.read(position), position);
+}
+
+/** The record that was read, which must be there. @throws HistoryError if it is damaged or missing */
+export function recordOf(result: ReadResult, position: Position): HistoryRecord | 'hollow' {
   switch (result.type) {
     case 'record':
       return result;

@@ -22,7 +22,7 @@ import { lastSequence, type RecordHead } from '../persistence/record.ts';
 import { Attempts } from './attempts.ts';
 import { isRemembered, ownRecordId } from './command-ids.ts';
 import type { MemoryDefinition } from './definition.ts';
-import { HistoryError, type HistoryRecord, previousAfter, readRecord } from './history.ts';
+import { HistoryError, type HistoryRecord, previousAfter, recordOf } from './history.ts';
 import { initialState, replayEvent } from './memory.ts';
 import { RememberedKeys } from './remembered-keys.ts';
 import { Reminders } from './reminders.ts';
@@ -107,6 +107,8 @@ export class Recovery {
   /** Newest first, in step with `#positions`; only the newest `recordsHeldMax` bodies are held. */
   readonly #positions: Position[] = [];
   readonly #held: HistoryRecord[] = [];
+  /** Of what was replayed; the next record points back from it. */
+  #newest: RecordHead | undefined;
   #base: { readonly head: RecordHead; readonly body: SnapshotBody } | undefined;
 
   constructor(options: RecoveryOptions) {
@@ -173,7 +175,7 @@ export class Recovery {
     const result = this.#options.log.read(position);
     if (result.type === 'damaged' && result.head?.kind === 'snapshot')
       return { head: result.head, body: Buffer.alloc(0) };
-    return readRecord(this.#options.log, position);
+    return recordOf(result, position);
   }
 
   #startFromBase(): void {
@@ -201,7 +203,7 @@ export class Recovery {
     recovered.reminders.apply((body.reminders ?? []).map((reminder) => ({ name: reminder.name, reminder })));
     recovered.lastCommandAt = body.lastCommandAt ?? 0;
     recovered.tellsAcknowledged = body.outbox[0] ? body.outbox[0].number - 1 : body.lastTellNumber;
-    this.#noteNewest(head);
+    this.#newest = head;
   }
 
   #replay(isOver: () => boolean): boolean {
@@ -217,13 +219,14 @@ export class Recovery {
       this.#apply(record);
       if (count % recordsPerLook === 0 && this.#positions.length > 0 && isOver()) return false;
     }
+    if (this.#newest) this.#noteNewest(this.#newest);
     this.#phase = 'done';
     return true;
   }
 
   #apply({ head, body }: HistoryRecord): void {
     const recovered = this.#recovered;
-    this.#noteNewest(head);
+    this.#newest = head;
     switch (head.kind) {
       case 'command':
         recovered.recordsSinceSnapshot += 1;

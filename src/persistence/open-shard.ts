@@ -86,7 +86,9 @@ export class OpenShard {
 
   /** The row, if its batch is not over. */
   unsynced(position: Position): EncodedRecord | HollowRecord | undefined {
-    return this.#unsynced[position - this.#unsyncedFrom];
+    const index = position - this.#unsyncedFrom;
+    // Before the first is where most reads are, and an array looks for a negative index by its text, in all its prototypes.
+    return index >= 0 && index < this.#unsynced.length ? this.#unsynced[index] : undefined;
   }
 
   /** Up to here the database has the rows. */

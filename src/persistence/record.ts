@@ -234,7 +234,7 @@ export function decodeHead(bytes: Buffer): DecodedHead {
       eventCount: bytes.readUInt16BE(44),
       ordinal: bytes.readUInt32BE(46),
       type: typeAt(bytes, fixedHeadBytes, typeEnd),
-      id: bytes.toString('utf8', typeEnd, idEnd) as ActorId,
+      id: idAt(bytes, typeEnd, idEnd),
       previous,
       wakeAt: headLength - offset >= wakeAtBytes ? readU48(bytes, offset) : 0,
       headLength,
@@ -258,6 +258,14 @@ let latestType: ActorTypeName | '' = '';
 function typeAt(bytes: Buffer, start: number, end: number): ActorTypeName | '' {
   if (!isText(bytes, start, end, latestType)) latestType = bytes.toString('utf8', start, end) as ActorTypeName;
   return latestType;
+}
+
+/** The id that was decoded last: a history is read a record of the same actor after the other. */
+let latestId: ActorId | '' = '';
+
+function idAt(bytes: Buffer, start: number, end: number): ActorId | '' {
+  if (!isText(bytes, start, end, latestId)) latestId = bytes.toString('utf8', start, end) as ActorId;
+  return latestId;
 }
 
 function isText(bytes: Buffer, start: number, end: number, text: string): boolean {

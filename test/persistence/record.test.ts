@@ -74,6 +74,22 @@ describe('data', () => {
   );
 });
 
+test('what is cut short is refused, whatever was decoded before it', () => {
+  const whole = encodeData({ number: 300_000, text: 'a text of some length', list: [1, 2, 3] });
+  for (let length = 1; length < whole.length; length++) {
+    decodeData(whole);
+    assert.throws(() => decodeData(whole.subarray(0, length)), `${length} of ${whole.length} bytes`);
+  }
+  assert.throws(() => decodeData(whole.subarray(0, 0)));
+});
+
+test('what was decoded stays as it is when something else is', () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  const first = decodeData(encodeData({ bytes })) as { bytes: Uint8Array };
+  decodeData(encodeData({ bytes: new Uint8Array([7, 8, 9]) }));
+  assert.deepEqual([...first.bytes], [1, 2, 3]);
+});
+
 test('-0 comes back as 0, as it does in JSON', () => {
   assert.ok(Object.is(decodeData(encodeData(-0)), 0));
 });
@@ -212,6 +228,20 @@ describe('records', () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  test('of actors whose names are alike come back with their own, one after the other', () => {
+    const at = { position: 1, epoch: 1, time: 1, previousChain: 0 };
+    const names = ['c1', 'c2', 'c2', 'd2', 'c12', 'c1', 'c\u0102', '\u00e4', 'c1'];
+    const decoded = names.map((id) => {
+      const common = { kind: 'command', type: 'Cart' as ActorTypeName, actorHash: actorHash('Cart', id) } as const;
+      const counts = { firstSequence: 1, eventCount: 0, ordinal: 1, previous: [] };
+      const result = decodeHead(
+        encodeRecord({ ...common, ...counts, id: id as ActorId, body: Buffer.alloc(0) }, at).bytes,
+      );
+      return result.ok && result.head.id;
+    });
+    assert.deepEqual(decoded, names);
   });
 
   test('any changed bit, and any cut, is noticed: in the head as a lost record, in the body as a bad body', () => {
