@@ -81,12 +81,16 @@ function printStatus(
   const lost = shards.filter((shard) => shard.lost);
   if (lost.length > 0)
     terminal.print(
-      `         ${red(`lost: ${numbersOf(lost)}, for too many copies are gone; \`greenroom recover\` says what can be done`)}`,
+      `         ${red(`lost: ${numbersOf(lost)}; too many copies are gone, and \`greenroom recover\` says what can be done`)}`,
     );
   const stopped = shards.filter((shard) => shard.status === 'stopped' && !shard.lost);
   if (stopped.length > 0)
     terminal.print(
       `         ${red(`nobody serves ${numbersOf(stopped)}: the owner, or most copies, are not in reach`)}`,
+    );
+  if (lost.length === 0 && stopped.some(({ reason }) => reason !== undefined))
+    terminal.print(
+      '         too few copies are in reach; if disks are lost, `greenroom recover` says what can be done',
     );
   terminal.print(`copies   ${copiesText(view, terminal)}`);
   terminal.print(`types    ${types.join(', ') || '(none)'}`);
