@@ -25,9 +25,30 @@ export interface LevelLogContents {
 
 /** Reads all records of a log file, up to the first damage. */
 export function readLevelLog(bytes: Buffer): LevelLogContents {
+  return readFrom(bytes, 0, false);
+}
+
+/** All records of a log file that verify, also those in the blocks after a damage. */
+export function soundRecords(bytes: Buffer): readonly Buffer[] {
+  const records: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const { records: read, damage } = readFrom(bytes, from, from > 0);
+    records.push(...read);
+    if (!damage) break;
+    from = damage.offset - (damage.offset % blockBytes) + blockBytes;
+  }
+  return records;
+}
+
+/**
+ * @param from where a block begins
+ * @param isAfterDamage the first fragments may be the end of a record that began before
+ */
+function readFrom(bytes: Buffer, from: number, isAfterDamage: boolean): LevelLogContents {
   const records: Buffer[] = [];
   let parts: Buffer[] | undefined;
-  let offset = 0;
+  let offset = from;
+  let skipsEnd = isAfterDamage;
   const damaged = (problem: string): LevelLogContents => ({ records, damage: { offset, problem } });
   while (offset + headerBytes <= bytes.length) {
     const left = blockBytes - (offset % blockBytes);
@@ -47,6 +68,11 @@ export function readLevelLog(bytes: Buffer): LevelLogContents {
     if (bytes.readUInt32LE(offset) !== maskCrc(crc32c(bytes, offset + 6, end)))
       return damaged('a fragment does not match its checksum');
     const data = bytes.subarray(offset + headerBytes, end);
+    if (skipsEnd && (type === middle || type === last)) {
+      offset = end;
+      continue;
+    }
+    skipsEnd = false;
     switch (type) {
       case full:
         if (parts) return damaged('a record is not ended');
