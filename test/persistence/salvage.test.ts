@@ -125,6 +125,8 @@ describe('of a damaged store', () => {
       const { shards } = await salvageStore(directory, renewed);
       const [hit, whole] = shards;
       assert.ok(hit!.kept > 0 && hit!.kept < tails[0]!, JSON.stringify(shards));
+      // Fragments behind the damaged one are read as well: what it was that is missing can be told.
+      assert.equal(hit!.known, tails[0]);
       assert.deepEqual([whole!.kept, whole!.known], [tails[1], tails[1]]);
     } finally {
       await parent.remove();
