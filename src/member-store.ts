@@ -11,8 +11,11 @@ import { GreenroomError } from './core/errors.ts';
 import { type NodeName, parseNodeName, shardCountMax } from './core/ids.ts';
 import { type Log, silentLog } from './core/log.ts';
 import { randomName } from './core/random.ts';
-import { LevelJournal } from './persistence/level-journal.ts';
+import { JournalError } from './persistence/journal.ts';
+import { LevelJournal, type LevelJournalOptions } from './persistence/level-journal.ts';
 import { readStoreIdentity } from './persistence/open-store.ts';
+import { finishSalvage } from './persistence/salvage-store.ts';
+import { joiningRow, salvage } from './salvage.ts';
 import { ProbeError, probeCluster } from './transport/probe-cluster.ts';
 import type { ClusterDescription, PeerAddress } from './transport/transport.ts';
 import type { TransportTls } from './transport/transport-tls.ts';
@@ -26,8 +29,6 @@ export interface MemberStore {
 }
 
 const defaults = { shards: 256, replicas: 3 };
-/** Names the members that a store was formatted to join, until it knows its cluster. */
-const joiningRow = 'joining';
 const probeTimeoutMs = 2_000;
 const probeAgainMs = 500;
 /** How long a node with an empty disk looks for the cluster that it is to join. */
@@ -40,6 +41,7 @@ const joinWithinMs = 30_000;
 export async function openMemberStore(options: NodeOptions, address: string, port: number): Promise<MemberStore> {
   const wanted = options.node === undefined ? undefined : parseNodeName(options.node);
   const directory = options.data ?? join('.greenroom', wanted ?? `node-${port}`);
+  await finishSalvage(directory);
   const known = await readStoreIdentity(directory);
   const name = wanted ?? (known?.node as NodeName | undefined) ?? parseNodeName(`node-${port}`);
   const shards = wholeNumber('shards', options.shards, defaults.shards, shardCountMax);
@@ -47,7 +49,7 @@ export async function openMemberStore(options: NodeOptions, address: string, por
   const others = (options.join ?? []).filter((each) => each !== address && each !== options.advertise);
   const cluster = known ? undefined : await findCluster(options, others);
   if (cluster) checkSettings(options, cluster);
-  const journal = new LevelJournal({
+  const journal = await openJournal(options, {
     directory,
     format: {
       clusterId: cluster?.clusterId ?? randomName(systemRandom, 12),
@@ -62,7 +64,6 @@ export async function openMemberStore(options: NodeOptions, address: string, por
       ...(options.replicas === undefined ? {} : { replicas }),
     },
   });
-  await journal.open();
   try {
     const seeds = await seedsOf(journal, cluster);
     return { journal, name, seeds, founds: seeds.length === 0 };
@@ -70,6 +71,20 @@ export async function openMemberStore(options: NodeOptions, address: string, por
     await journal.close();
     throw error;
   }
+}
+
+async function openJournal(options: NodeOptions, settings: LevelJournalOptions): Promise<LevelJournal> {
+  const journal = new LevelJournal(settings);
+  try {
+    await journal.open();
+    return journal;
+  } catch (error) {
+    if (!(error instanceof JournalError) || error.code !== 'STORE_DAMAGED') throw error;
+    await salvage(options, settings.directory, error);
+  }
+  const salvaged = new LevelJournal(settings);
+  await salvaged.open();
+  return salvaged;
 }
 
 /** Whom to ask to be let in: kept on the disk until the cluster has done so. */

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Imports point to what stands further left. What shares a place does not import each other. */
 const order = [['core'], ['persistence', 'transport'], ['actors'], ['cluster'], ['http']];
 /** Puts the parts together, or drives them from outside; nothing of the above imports these. */
-const onTop = ['start-node.ts', 'member-store.ts', 'index.ts', 'testing', 'bench', 'cli'];
+const onTop = ['start-node.ts', 'member-store.ts', 'salvage.ts', 'index.ts', 'testing', 'bench', 'cli'];
 /** Runs in browsers, too: of the rest of the house it may know types only. */
 const client = 'client';
 
@@ -32,6 +32,8 @@ const drivers: Readonly<Record<string, string>> = {
   'persistence/memory-journal.ts': 'defers to the event loop unless it is told otherwise',
   'persistence/open-copy.ts': 'copies a store to look into it',
   'persistence/open-store.ts': 'opens the LevelDB',
+  'persistence/salvage-rows.ts': 'reads LevelDB’s own files',
+  'persistence/salvage-store.ts': 'makes a data directory',
   'persistence/store-directory.ts': 'the store’s directory and what marks it',
   'persistence/store-lock.ts': 'one process per store',
   'persistence/verify.ts': 'verifies a store’s files',

@@ -78,10 +78,19 @@ function printStatus(
   );
   terminal.print(`cluster  ${cluster.clusterId}  ${leader}${dim(`, ${versions.join(', ')}`)}`);
   terminal.print(`shards   ${shards.length}: ${counts.map(([status, n]) => `${n} ${paint(status)}`).join(', ')}`);
-  const stopped = shards.filter(({ status }) => status === 'stopped');
+  const lost = shards.filter((shard) => shard.lost);
+  if (lost.length > 0)
+    terminal.print(
+      `         ${red(`lost: ${numbersOf(lost)}; too many copies are gone, and \`greenroom recover\` says what can be done`)}`,
+    );
+  const stopped = shards.filter((shard) => shard.status === 'stopped' && !shard.lost);
   if (stopped.length > 0)
     terminal.print(
       `         ${red(`nobody serves ${numbersOf(stopped)}: the owner, or most copies, are not in reach`)}`,
+    );
+  if (lost.length === 0 && stopped.some(({ reason }) => reason !== undefined))
+    terminal.print(
+      '         too few copies are in reach; if disks are lost, `greenroom recover` says what can be done',
     );
   terminal.print(`copies   ${copiesText(view, terminal)}`);
   terminal.print(`types    ${types.join(', ') || '(none)'}`);
@@ -185,6 +194,7 @@ function addShards(program: Command, terminal: Terminal): void {
         .filter(({ owner }) => options.owner === undefined || owner === options.owner)
         .filter((shard) => !options.troubled || shard.status !== 'active' || lacking.has(shard));
       if (wantsJson(command)) return terminal.print(compactJson({ shards }));
+      const hasNotes = shards.some((shard) => noteOf(shard) !== '');
       printTable(
         terminal,
         [
@@ -194,6 +204,7 @@ function addShards(program: Command, terminal: Terminal): void {
           { title: 'REPLICAS' },
           { title: 'LEARNERS' },
           { title: 'STATUS', paint: statusPaint(terminal) },
+          ...(hasNotes ? [{ title: 'NOTE' }] : []),
         ],
         shards.map((each) => [
           String(each.shard),
@@ -202,10 +213,17 @@ function addShards(program: Command, terminal: Terminal): void {
           each.replicas.join(','),
           each.learners.join(','),
           each.status,
+          ...(hasNotes ? [noteOf(each)] : []),
         ]),
       );
       if (shards.length === 0) terminal.note(options.troubled ? 'every shard is served and has its copies' : 'none');
     });
+}
+
+/** Why it is stopped; else when it last lost something. */
+function noteOf({ reason, lossAcceptedAt }: ShardAnswer): string {
+  if (reason !== undefined) return printable(reason);
+  return lossAcceptedAt === undefined ? '' : `loss accepted ${new Date(lossAcceptedAt).toISOString().slice(0, 19)}Z`;
 }
 
 function countBy<T>(all: readonly T[], keyOf: (each: T) => string): Record<string, number> {

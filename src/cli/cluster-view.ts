@@ -31,6 +31,12 @@ export interface ShardAnswer {
   readonly replicas: readonly string[];
   readonly learners: readonly string[];
   readonly status: string;
+  /** Too many of its copies are gone for good. */
+  readonly lost?: boolean;
+  /** Why it is stopped. */
+  readonly reason?: string;
+  /** When an operator last had it go on with what was left; milliseconds since 1970. */
+  readonly lossAcceptedAt?: number;
 }
 
 export interface ClusterView {

@@ -77,8 +77,8 @@ export class NodeApi {
   }
 
   /** @throws CommandLineError, exit code 4 if it may or may not have been done */
-  async change(method: 'POST' | 'DELETE', path: string): Promise<Answer> {
-    return this.#settle(method, path);
+  async change(method: 'POST' | 'DELETE', path: string, options: RequestOptions = {}): Promise<Answer> {
+    return this.#settle(method, path, options);
   }
 
   /**

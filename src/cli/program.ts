@@ -19,6 +19,7 @@ import { addInspectCommand } from './inspect-command.ts';
 import { addJournalCommand } from './journal-command.ts';
 import { addMemberCommands } from './member-commands.ts';
 import { ConnectionLost } from './node-api.ts';
+import { addRecoverCommand } from './recover-command.ts';
 import { addRemindersCommand } from './reminders-command.ts';
 import { addStartCommand } from './start-command.ts';
 import { compactJson, type Terminal } from './terminal.ts';
@@ -94,6 +95,7 @@ function makeProgram(terminal: Terminal, refuse: (text: string) => void, ends: (
   addDeadLettersCommand(program, terminal);
   addClusterCommands(program, terminal);
   addMemberCommands(program, terminal);
+  addRecoverCommand(program, terminal);
   addBackupCommands(program, terminal, ends);
   addCheckCommand(program, terminal, ends);
   addJournalCommand(program, terminal, ends);

@@ -28,8 +28,11 @@ import { readTokensFile } from './tokens-file.ts';
 /** On top of the grace, for closing what is open; then the stop is one at once. */
 export const closingMarginMs = 5_000;
 
-/** @returns the exit code, once the node has stopped. @throws CommandLineError if it does not start */
-export async function runNode(resolved: ResolvedSettings, terminal: Terminal): Promise<number> {
+/**
+ * @param acceptLoss no setting: it is said for one start
+ * @returns the exit code, once the node has stopped. @throws CommandLineError if it does not start
+ */
+export async function runNode(resolved: ResolvedSettings, terminal: Terminal, acceptLoss = false): Promise<number> {
   const signals = listenForStop((exitCode) => process.exit(exitCode));
   const { values } = resolved;
   const log = pinoLog({
@@ -41,7 +44,7 @@ export async function runNode(resolved: ResolvedSettings, terminal: Terminal): P
   const { options, warnings } = nodeOptions(resolved, terminal, log);
   for (const warning of [...resolved.warnings, ...warnings]) log.warn(warning);
   const actors = await loadAndTell(values.actors, terminal);
-  const starting = start({ ...options, actors });
+  const starting = start({ ...options, actors, acceptLoss });
   const node = await Promise.race([starting, signals.first.then(() => undefined)]);
   if (node === undefined) {
     // It may wait for members that are not there: then there is nothing to hand over.

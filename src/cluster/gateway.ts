@@ -131,6 +131,53 @@ export interface ShardInfo {
   readonly replicas: readonly NodeName[];
   readonly learners: readonly NodeName[];
   readonly status: 'active' | 'starting' | 'stopped';
+  /** Too many of its copies are gone for good: it stays stopped until an operator accepts that. */
+  readonly lost?: true;
+  /** Why it is stopped, and what to do, where that is known. */
+  readonly reason?: string;
+  /** When an operator last had it go on with what was left of it; milliseconds since 1970. */
+  readonly lossAcceptedAt?: number;
+}
+
+/** A shard of which too few copies are in reach to say what was acknowledged. */
+export interface ShardInDoubt {
+  readonly shard: ShardId;
+  /** How many copies have to answer. */
+  readonly needed: number;
+  /** Those that could now. */
+  readonly copies: readonly NodeName[];
+  /** Those that could if their nodes were back. */
+  readonly away: readonly NodeName[];
+  /** Those whose stores are gone for good. Names that may belong to new stores by now. */
+  readonly gone: readonly NodeName[];
+}
+
+/** What a cluster has lost, or may have lost, as one node sees it. */
+export interface RecoveryInfo {
+  /** Whether so many of those who decide about the cluster are in reach that it can decide. */
+  readonly decides: boolean;
+  readonly voters: readonly NodeName[];
+  /** Members that are not in reach. */
+  readonly away: readonly NodeName[];
+  /** By number. A shard is lost if `copies` and `away` together are fewer than `needed`. */
+  readonly shards: readonly ShardInDoubt[];
+}
+
+export interface LossRequest {
+  /** Nodes that are down and whose disks are lost. */
+  readonly lost: readonly string[];
+  /** The shards that whoever asks knows of: refused if it would be more. Without it: whatever is lost. */
+  readonly shards?: readonly ShardId[] | undefined;
+}
+
+/** What was done about a loss; all empty if nothing is lost any more. */
+export interface LossAccepted {
+  /** They go on with what is left of them. */
+  readonly shards: readonly ShardId[];
+  /** Given up. */
+  readonly removed: readonly NodeName[];
+  /** The control log, too, began anew. */
+  readonly controlLog: boolean;
 }
 
 /** One time series at this moment. Names end in their unit, `_total` for counters (Prometheus). */
@@ -186,6 +233,13 @@ export interface Gateway {
   shards(): readonly ShardInfo[];
   drain(node: string): Promise<void>;
   remove(node: string): Promise<void>;
+  recovery(): RecoveryInfo;
+  /**
+   * Gives up what nodes alone held whose disks are lost, and has the shards that stopped for it go on with the best of
+   * what is left. Doing it again changes nothing. @throws `FORBIDDEN` where that would give up more than has to be, or
+   * before everyone who is left is there; `UNAVAILABLE`
+   */
+  acceptLoss(request: LossRequest): Promise<LossAccepted>;
   /**
    * Everything committed on this node as of one moment, every command acknowledged before the call included, in the
    * bytes of a backup (persistence/backup). Pieces are made when they are asked for; whoever takes them takes all, or

@@ -53,7 +53,7 @@ export class ClusterMember implements TransportHandlers {
   readonly adverts: Adverts;
   readonly detector = new FailureDetector();
   readonly #options: MemberOptions;
-  readonly #control: ControlDriver<MapChange, ClusterMap>;
+  readonly control: ControlDriver<MapChange, ClusterMap>;
   readonly #server: CommandServer;
   readonly #drains: Drains;
   readonly #leading: Leading;
@@ -128,7 +128,7 @@ export class ClusterMember implements TransportHandlers {
       isQuietIn: options.isQuietIn,
       dropShards: options.dropShards,
     });
-    this.#control = new ControlDriver<MapChange, ClusterMap>({
+    this.control = new ControlDriver<MapChange, ClusterMap>({
       self: this.storeId,
       journal,
       clock,
@@ -156,7 +156,7 @@ export class ClusterMember implements TransportHandlers {
       self: { storeId: this.storeId, boot: this.boot },
       clock,
       mistaken,
-      control: this.#control,
+      control: this.control,
       detector: this.detector,
       adverts: this.adverts,
       drains: this.#drains,
@@ -197,7 +197,7 @@ export class ClusterMember implements TransportHandlers {
       adverts: this.adverts,
       peers: () => this.peers,
       shards: this.shards,
-      control: this.#control,
+      control: this.control,
       facts,
       cannotRecord: options.cannotRecord,
       map: () => this.#map,
@@ -210,7 +210,7 @@ export class ClusterMember implements TransportHandlers {
       router: this.router,
       server: this.#server,
       queries: this.queries,
-      control: this.#control,
+      control: this.control,
       leading: this.#leading,
       heartbeats: this.#heartbeats,
       adverts: this.adverts,
@@ -231,7 +231,7 @@ export class ClusterMember implements TransportHandlers {
     await transport.start(this);
     this.shards.start();
     this.router.start();
-    this.#control.start();
+    this.control.start();
     if (this.#options.founds && !this.#map) {
       const facts = { ...this.#options.facts(), storeId: this.storeId, boot: this.boot, protocol: protocolVersions };
       const map = foundingMap(this.#options.journal, facts);
@@ -267,9 +267,9 @@ export class ClusterMember implements TransportHandlers {
         await new Promise<void>((resolve) => clock.schedule(20, resolve));
     };
     await until(() => [...this.shards.allOwned].length === 0);
-    if (!this.#control.isLeader) return;
-    this.#control.transferLeadership();
-    await until(() => !this.#control.isLeader);
+    if (!this.control.isLeader) return;
+    this.control.transferLeadership();
+    await until(() => !this.control.isLeader);
   }
 
   /** Soon nothing can be recorded: what it owns waits in routers until others have it. Resolves once nothing runs. */
@@ -286,7 +286,7 @@ export class ClusterMember implements TransportHandlers {
     this.shards.close();
     this.router.close(reason);
     this.#leading.close();
-    this.#control.close();
+    this.control.close();
     await this.#options.transport.close();
   }
 
@@ -295,11 +295,11 @@ export class ClusterMember implements TransportHandlers {
   }
 
   get leader(): StoreId | undefined {
-    return this.#control.leader;
+    return this.control.leader;
   }
 
   get voters(): readonly StoreId[] {
-    return this.#control.voters;
+    return this.control.voters;
   }
 
   /** Another member is up, in reach, and there to stay: it can take what this one has. */
@@ -332,7 +332,7 @@ export class ClusterMember implements TransportHandlers {
 
   /** Resolves once the change is committed. @throws Error if that is not known in time */
   propose(change: MapChange): Promise<number> {
-    return this.#control.propose(change, { timeoutMs: proposeTimeoutMs });
+    return this.control.propose(change, { timeoutMs: proposeTimeoutMs });
   }
 
   /** Messages go both ways. */
@@ -397,7 +397,7 @@ export class ClusterMember implements TransportHandlers {
     const self = map.members.get(this.storeId);
     if (self) this.#joining.forget(map.members.keys());
     const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
-    this.#control.setMembers(members.map(({ storeId }) => storeId));
+    this.control.setMembers(members.map(({ storeId }) => storeId));
     this.#addresses.note(map);
     this.#dialPeers();
     const wasMember = before?.members.has(this.storeId) ?? false;
@@ -442,7 +442,7 @@ export class ClusterMember implements TransportHandlers {
     const nowMs = this.#options.clock.monotonicMs();
     this.detector.newLife(storeId, peer.boot, nowMs);
     this.detector.linkUp(storeId, nowMs);
-    this.#control.linkUp(storeId);
+    this.control.linkUp(storeId);
     this.shards.linkUp(storeId);
     if (this.isUp(storeId)) this.router.linkUp(storeId);
     this.#tell(storeId, { type: 'advert', ...this.adverts.own });
@@ -454,7 +454,7 @@ export class ClusterMember implements TransportHandlers {
     this.router.linkDown(storeId);
     this.#linked.delete(storeId);
     this.detector.linkDown(storeId, why, this.#options.clock.monotonicMs());
-    this.#control.linkDown(storeId);
+    this.control.linkDown(storeId);
     this.shards.linkDown(storeId);
     this.queries.linkDown(storeId);
     this.#leading.soon();
@@ -466,7 +466,7 @@ export class ClusterMember implements TransportHandlers {
     this.#arrived.set(storeId, peer);
     if (!this.isUp(storeId)) return;
     // Answers to what was asked before may have been lost with its old link.
-    this.#control.linkUp(storeId);
+    this.control.linkUp(storeId);
     this.shards.linkUp(storeId);
     this.router.linkUp(storeId);
   }
@@ -487,9 +487,9 @@ export class ClusterMember implements TransportHandlers {
       this.#leading.soon();
     } else if (why !== 'unreachable') {
       this.#options.log.warn('a peer refuses the connection', { peer: storeId, why, advice: adviceFor(why) });
-      // Also where it never heard of it, for it was cut off. With others at hand it will hear from them.
-      if (why === 'removed' && (this.#linked.size === 0 || !this.isJoined))
-        this.#presence.expel('its cluster does not know this store any more');
+      // A member that was removed never comes back, whoever else is still linked: stores that an operator gave up may all
+      // come back at once, and be a majority of what they remember.
+      if (why === 'removed') this.#presence.expel('its cluster does not know this store any more');
     }
   }
 

@@ -54,6 +54,12 @@ export function nodeMetrics(
     gauge('greenroom_shards_owned', 'Shards this node owns', [...member.shards.allOwned].length),
     gauge('greenroom_shards_under_replicated', 'Shards with fewer copies than wanted', health?.underReplicated ?? 0),
     gauge('greenroom_shards_without_owner', 'Shards that nobody serves', health?.withoutOwner ?? 0),
+    gauge('greenroom_shards_lost', 'Shards that stop because too many of their copies are gone', health?.lost ?? 0),
+    counter(
+      'greenroom_losses_accepted_total',
+      'How often an operator had a shard go on with what was left of it; the same on every node',
+      health?.lossesAccepted ?? 0,
+    ),
     gauge('greenroom_members_up', 'Members that are up, as far as this node knows', membersUp),
     gauge('greenroom_map_version', 'Version of the cluster map', map?.version ?? 0),
     gauge(

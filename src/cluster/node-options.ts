@@ -42,6 +42,11 @@ export interface NodeOptions {
   readonly httpAdvertise?: string;
   /** The data directory. Default `.greenroom/<node>`. */
   readonly data?: string;
+  /**
+   * Goes on with what verifies of a damaged data directory, which is moved aside as it is, where this node holds the only
+   * copies. Changes nothing for a sound one. Default false: a damaged directory is refused.
+   */
+  readonly acceptLoss?: boolean;
   /** Copies of each shard's log; fixed at founding. Default 3; a single node keeps one. */
   readonly replicas?: number;
   /** Number of shards, 1 to 4,096; fixed at founding. Default 256. */

@@ -32,11 +32,14 @@ import type {
   DeadLetter,
   Gateway,
   Inspection,
+  LossAccepted,
+  LossRequest,
   MetricHistogram,
   MetricSample,
   Page,
   PublicEvent,
   Readiness,
+  RecoveryInfo,
   ShardInfo,
 } from './gateway.ts';
 import { unknownActor } from './history-pages.ts';
@@ -44,6 +47,7 @@ import { LocalReads } from './local-reads.ts';
 import { ClusterMember } from './member.ts';
 import { clusterInfo, shardInfos } from './membership/cluster-info.ts';
 import { drainMember, removeMember } from './membership/member-requests.ts';
+import { Recovery } from './membership/recovery.ts';
 import { type Mistaken, noMistakes } from './mistakes.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import { LateAttempts } from './routing/late-attempts.ts';
@@ -92,6 +96,7 @@ export class ClusterNode implements Gateway {
   httpAddress = '';
   readonly #settings: NodeSettings;
   readonly #reads: ClusterReads;
+  readonly #recovery: Recovery;
   readonly #stopping = new AbortController();
   readonly #lateAttempts: LateAttempts;
   #failure: Error | undefined;
@@ -159,18 +164,21 @@ export class ClusterNode implements Gateway {
       served: () => this.host.waker.look(),
       // What kept it from recovering is gone.
       repaired: (type, id) => this.host.supervision.clear(type, id),
-      answerQuery: (name, input) => this.#reads.answer(name, input),
+      answerQuery: (name, input) => this.#recovery.answer(name, input) ?? this.#reads.answer(name, input),
       refusal: () => this.#refusal,
       cannotRecord: () => this.#lowDisk !== undefined || this.#refusal?.code === 'UNAVAILABLE',
       expelled: (reason) => this.#end(reason),
     });
     const local = new LocalReads({ host: this.host, journal, served: (shard) => this.member.shards.served(shard) });
+    const nowMs = () => clock.monotonicMs();
+    const schedule = (delayMs: number, task: () => void) => void clock.schedule(delayMs, task);
+    this.#recovery = new Recovery({ member: this.member, wallMs: () => clock.wallMs(), nowMs, schedule });
     this.#reads = new ClusterReads({
       member: this.member,
       local,
       shardOf: (type, id) => this.#shardOf(type, id),
-      nowMs: () => clock.monotonicMs(),
-      schedule: (delayMs, task) => void clock.schedule(delayMs, task),
+      nowMs,
+      schedule,
     });
     journal.onFailure((error) => {
       this.#failure = error;
@@ -400,6 +408,14 @@ export class ClusterNode implements Gateway {
 
   remove(node: string): Promise<void> {
     return removeMember(this.member, node, this.#settings.clock.wallMs());
+  }
+
+  recovery(): RecoveryInfo {
+    return this.#recovery.info();
+  }
+
+  acceptLoss(request: LossRequest): Promise<LossAccepted> {
+    return this.#recovery.accept(request);
   }
 
   async backup(): Promise<AsyncIterable<Uint8Array>> {

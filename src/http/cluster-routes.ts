@@ -1,8 +1,9 @@
 /** `/v1/cluster`, and what probes ask. */
-import type { ClusterInfo, Gateway, Readiness } from '../cluster/gateway.ts';
+import type { ClusterInfo, Gateway, LossRequest, Readiness } from '../cluster/gateway.ts';
 import { GreenroomError } from '../core/errors.ts';
 import { parseNodeName } from '../core/ids.ts';
 import type { Exchange } from './exchange.ts';
+import { readInput } from './request-body.ts';
 import { parseQuery } from './request-path.ts';
 
 export class ClusterRoutes {
@@ -42,6 +43,25 @@ export class ClusterRoutes {
     exchange.empty(202);
   }
 
+  /** `GET /v1/cluster/recovery` */
+  recovery(exchange: Exchange, query: string): void {
+    parseQuery(query, []);
+    exchange.json(200, this.#gateway.recovery());
+  }
+
+  /** `POST /v1/cluster/recovery` */
+  acceptLoss(exchange: Exchange, query: string): void {
+    parseQuery(query, []);
+    readInput(exchange, (input) => {
+      const accept = async () => {
+        const request = lossRequestOf(input);
+        exchange.mayHaveActed = true;
+        exchange.json(200, await this.#gateway.acceptLoss(request));
+      };
+      accept().catch((error) => exchange.fail(error));
+    });
+  }
+
   /** `GET /healthz`: this process answers. */
   healthy(exchange: Exchange): void {
     exchange.json(200, { status: 'ok' });
@@ -58,6 +78,21 @@ export class ClusterRoutes {
     if (!readiness.ready) throw new GreenroomError('UNAVAILABLE', `not ready: ${readiness.reason}`);
     exchange.json(200, { status: 'ready' });
   }
+}
+
+const lossForm =
+  'the body is {"acceptLoss": true, "lost": ["<node>", …], "shards": [<number>, …]}; shards may be left out';
+
+/** Nothing is given up by a body that does not say so, nor by one that says more than is understood. */
+function lossRequestOf(input: unknown): LossRequest {
+  const body = new Map(typeof input === 'object' && input !== null ? Object.entries(input) : []);
+  const [lost = [], shards] = [body.get('lost'), body.get('shards')];
+  const isList = (value: unknown, of: string) => Array.isArray(value) && value.every((each) => typeof each === of);
+  const isUnderstood = [...body.keys()].every((key) => ['acceptLoss', 'lost', 'shards'].includes(key));
+  if (body.get('acceptLoss') !== true || !isUnderstood || !isList(lost, 'string'))
+    throw new GreenroomError('BAD_REQUEST', lossForm);
+  if (shards !== undefined && !isList(shards, 'number')) throw new GreenroomError('BAD_REQUEST', lossForm);
+  return { lost: (lost as string[]).map(parseNodeName), shards: shards as number[] | undefined };
 }
 
 /** Why a node that is cut off from most of its cluster is not ready; undefined if it is not. */

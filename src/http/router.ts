@@ -63,6 +63,10 @@ const deadLetter = route({ DELETE: (r, x, q, s) => r.deadLetters.drop(x, q, s[2]
 const resend = route({ POST: (r, x, q, s) => r.deadLetters.resend(x, q, s[2]!) });
 const cluster = route({ GET: (r, x, q) => r.cluster.cluster(x, q) });
 const shards = route({ GET: (r, x, q) => r.cluster.shards(x, q) });
+const recovery = route({
+  GET: (r, x, q) => r.cluster.recovery(x, q),
+  POST: (r, x, q) => r.cluster.acceptLoss(x, q),
+});
 const backup = route({ POST: (r, x, q) => r.backup.take(x, q) });
 const member = route({ DELETE: (r, x, q, s) => r.cluster.remove(x, q, s[3]!) });
 const drain = route({ POST: (r, x, q, s) => r.cluster.drain(x, q, s[3]!) });
@@ -110,6 +114,7 @@ function findClusterRoute(segments: readonly string[]): Route | undefined {
   if (segments.length === 2) return cluster;
   if (segments.length === 3) {
     if (segments[2] === 'shards') return shards;
+    if (segments[2] === 'recovery') return recovery;
     return segments[2] === 'backup' ? backup : undefined;
   }
   if (segments[2] !== 'members') return undefined;

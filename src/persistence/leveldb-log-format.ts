@@ -25,10 +25,38 @@ export interface LevelLogContents {
 
 /** Reads all records of a log file, up to the first damage. */
 export function readLevelLog(bytes: Buffer): LevelLogContents {
+  const { records, damage } = readFrom(bytes, 0, false);
+  return { records, damage: damage && { offset: damage.offset, problem: damage.problem } };
+}
+
+/**
+ * All records of a log file that verify, also those after a damage. Each fragment has a checksum of its own, so it does no
+ * harm to go on where a damaged length leads: at the latest with the next block the fragments are the real ones again.
+ */
+export function soundRecords(bytes: Buffer): readonly Buffer[] {
+  const records: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const { records: read, damage } = readFrom(bytes, from, from > 0);
+    records.push(...read);
+    if (!damage) break;
+    from = damage.goOnAt;
+  }
+  return records;
+}
+
+interface Read {
+  readonly records: readonly Buffer[];
+  /** `goOnAt`: where to look for the next fragment; beyond the damage, or there for another begin. */
+  readonly damage: { readonly offset: number; readonly problem: string; readonly goOnAt: number } | undefined;
+}
+
+/** @param isAfterDamage the first fragments may be the end of a record that began before */
+function readFrom(bytes: Buffer, from: number, isAfterDamage: boolean): Read {
   const records: Buffer[] = [];
   let parts: Buffer[] | undefined;
-  let offset = 0;
-  const damaged = (problem: string): LevelLogContents => ({ records, damage: { offset, problem } });
+  let offset = from;
+  let skipsEnd = isAfterDamage;
+  const damaged = (problem: string, goOnAt: number): Read => ({ records, damage: { offset, problem, goOnAt } });
   while (offset + headerBytes <= bytes.length) {
     const left = blockBytes - (offset % blockBytes);
     if (left < headerBytes) {
@@ -41,24 +69,29 @@ export function readLevelLog(bytes: Buffer): LevelLogContents {
     const end = offset + headerBytes + length;
     if (headerBytes + length > left) {
       if (offset - (offset % blockBytes) + blockBytes > bytes.length) return { records, damage: undefined };
-      return damaged('a fragment is longer than its block');
+      return damaged('a fragment is longer than its block', offset + left);
     }
     if (end > bytes.length) return { records, damage: undefined };
     if (bytes.readUInt32LE(offset) !== maskCrc(crc32c(bytes, offset + 6, end)))
-      return damaged('a fragment does not match its checksum');
+      return damaged('a fragment does not match its checksum', end);
     const data = bytes.subarray(offset + headerBytes, end);
+    if (skipsEnd && (type === middle || type === last)) {
+      offset = end;
+      continue;
+    }
+    skipsEnd = false;
     switch (type) {
       case full:
-        if (parts) return damaged('a record is not ended');
+        if (parts) return damaged('a record is not ended', offset);
         records.push(data);
         break;
       case first:
-        if (parts) return damaged('a record is not ended');
+        if (parts) return damaged('a record is not ended', offset);
         parts = [data];
         break;
       case middle:
       case last:
-        if (!parts) return damaged('a record is not begun');
+        if (!parts) return damaged('a record is not begun', end);
         parts.push(data);
         if (type === last) {
           records.push(Buffer.concat(parts));
@@ -66,7 +99,7 @@ export function readLevelLog(bytes: Buffer): LevelLogContents {
         }
         break;
       default:
-        return damaged(`a fragment has the unknown type ${type}`);
+        return damaged(`a fragment has the unknown type ${type}`, end);
     }
     offset = end;
   }

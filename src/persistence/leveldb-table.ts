@@ -74,6 +74,35 @@ export function verifyTable(file: Buffer, everything: boolean): TableDamage[] {
   return damages;
 }
 
+/** A row as it lies in a table. */
+export interface TableRow {
+  /** With LevelDB's own suffix. */
+  readonly key: Buffer;
+  readonly value: Buffer;
+  /** Its block matches its checksum. */
+  readonly isSound: boolean;
+}
+
+/**
+ * What can be read of a table, sound or not: nothing of a row whose block is not sound may be believed that does not verify
+ * itself. Of a table whose index is damaged nothing can be read.
+ */
+export function* tableRows(file: Buffer): Generator<TableRow> {
+  const footer = file.length - footerBytes;
+  if (footer < 0 || file.readUInt32LE(footer + 40) !== magicLow || file.readUInt32LE(footer + 44) !== magicHigh) return;
+  const reader = new VarintReader(file, footer);
+  readHandle(reader);
+  const indexHandle = readHandle(reader);
+  const index = reader.failed ? undefined : readBlock(file, indexHandle);
+  for (const { value } of index ? blockEntries(index) : []) {
+    const handle = readHandle(new VarintReader(value));
+    const content = blockContent(file, handle);
+    if (!content) continue;
+    const isSound = isBlockSound(file, handle);
+    for (const row of blockEntries(content)) yield { ...row, isSound };
+  }
+}
+
 function readHandle(reader: VarintReader): BlockHandle {
   return { offset: reader.number(), size: reader.number() };
 }

@@ -152,6 +152,33 @@ describe('the other addresses', () => {
     expect(await get('/v1/actors/Counter/a/-/events?after=1&limit=1')).not.toHaveProperty('next');
   });
 
+  it('what is lost, and nothing is given up by a body that does not say so', async () => {
+    const { url, gateway } = await startEdge();
+    const at = `${url}/v1/cluster/recovery`;
+    expect(await (await fetch(at)).json()).toEqual({ decides: true, voters: ['a', 'b'], away: [], shards: [] });
+    const accept = (body: unknown) =>
+      fetch(at, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    for (const body of [
+      {},
+      null,
+      [],
+      true,
+      { lost: ['b'] },
+      { acceptLoss: 'yes' },
+      { acceptLoss: true, lost: 'b' },
+      { acceptLoss: true, lost: [1] },
+      { acceptLoss: true, lost: ['not a name'] },
+      { acceptLoss: true, shards: ['all'] },
+      { acceptLoss: true, force: true },
+    ])
+      expect([body, (await accept(body)).status]).toEqual([body, 400]);
+    expect((await fetch(at, { method: 'POST' })).status).toBe(400);
+    expect(gateway.losses).toEqual([]);
+    const answer = await accept({ acceptLoss: true, lost: ['b'], shards: [3] });
+    expect([answer.status, await answer.json()]).toEqual([200, { shards: [3], removed: ['b'], controlLog: false }]);
+    expect(gateway.losses).toEqual([{ lost: ['b'], shards: [3] }]);
+  });
+
   it('passivate, resume and delete with 204, drain and remove with 202', async () => {
     const { url, gateway } = await startEdge();
     gateway.record('a', { amount: 1 });

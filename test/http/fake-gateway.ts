@@ -11,11 +11,14 @@ import type {
   DeadLetter,
   Gateway,
   Inspection,
+  LossAccepted,
+  LossRequest,
   MetricHistogram,
   MetricSample,
   Page,
   PublicEvent,
   Readiness,
+  RecoveryInfo,
   ShardInfo,
 } from '../../src/cluster/gateway.ts';
 import { GreenroomError, Rejection } from '../../src/core/errors.ts';
@@ -249,6 +252,17 @@ export class FakeGateway implements Gateway {
 
   async remove(node: string): Promise<void> {
     await this.drain(node);
+  }
+
+  losses: LossRequest[] = [];
+
+  recovery(): RecoveryInfo {
+    return { decides: true, voters: this.nodeNames as NodeName[], away: [], shards: [] };
+  }
+
+  async acceptLoss(request: LossRequest): Promise<LossAccepted> {
+    this.losses.push(request);
+    return { shards: request.shards ?? [], removed: request.lost as NodeName[], controlLog: false };
   }
 
   /** What a backup is made of; by default nothing that anyone could read. */

@@ -22,8 +22,10 @@ import {
   type ControlInput,
   type ControlSnapshot,
   type DropReason,
+  type DurableControl,
   type DurableState,
   foundedState,
+  type LogPoint,
 } from './control-protocol.ts';
 import { PendingProposals } from './pending-proposals.ts';
 
@@ -95,16 +97,56 @@ export class ControlDriver<Change, Snapshot> {
   /** Reads its rows and begins. @throws MalformedControlBytes if they are damaged */
   start(): void {
     if (this.#log || this.#isClosed) return;
-    const { self, journal, random, codec, handlers, founds, options } = this.#setup;
-    const [stateRow, snapshotRow] = [journal.control('raft'), journal.control('raft-snapshot')];
-    const founded = founds ? foundedState<Change>(self) : undefined;
-    const state = stateRow ? codec.decodeState(stateRow) : founded;
-    const snapshot = snapshotRow && codec.decodeSnapshot(snapshotRow);
+    const { self, founds } = this.#setup;
+    const { state, snapshot } = this.held();
+    this.#begin({ state: state ?? (founds ? foundedState<Change>(self) : undefined), snapshot });
+  }
+
+  #begin(durable: DurableControl<Change, Snapshot>): void {
+    const { self, random, codec, handlers, options } = this.#setup;
     const sizeOf = (change: Change) => codec.sizeOf(change);
-    this.#log = new ControlLog({ self, durable: { state, snapshot }, random, sizeOf, ...(options && { options }) });
-    if (snapshot) handlers.restored(snapshot.index, snapshot.data);
+    this.#log = new ControlLog({ self, durable, random, sizeOf, ...(options && { options }) });
+    if (durable.snapshot) handlers.restored(durable.snapshot.index, durable.snapshot.data);
     this.#step({ type: 'learners', storeIds: this.#members });
     this.#tick();
+  }
+
+  /** What this node has of the log on its disk or on the way there, committed or not. @throws MalformedControlBytes */
+  held(): DurableControl<Change, Snapshot> {
+    const { journal, codec } = this.#setup;
+    const [state, snapshot] = [journal.control('raft'), journal.control('raft-snapshot')];
+    return { state: state && codec.decodeState(state), snapshot: snapshot && codec.decodeSnapshot(snapshot) };
+  }
+
+  /**
+   * Begins anew, as the only voter of a log that consists of one snapshot. That breaks what a majority may have decided: it
+   * is for an operator who says that there will be no majority again, and `at` is above whatever anybody left holds, so that
+   * all of them take the snapshot in. Resolves once it is on disk; this node then leads as soon as it voted for itself.
+   *
+   * @throws Error if it leads, or if the disk fails
+   */
+  beginAnew(at: LogPoint, data: Snapshot): Promise<void> {
+    if (this.#isClosed || this.isLeader) return Promise.reject(new Error('this node stops, or leads'));
+    const { self, journal, codec } = this.#setup;
+    const snapshot = { ...at, voters: [self], recent: [], data };
+    const state: DurableState<Change> = { term: at.term, vote: undefined, snapshot: at, entries: [] };
+    // Deaf until then: what the old log would still write or say is void.
+    this.#log = undefined;
+    this.#stateToWrite = undefined;
+    this.#snapshotToWrite = undefined;
+    journal.setControl('raft-snapshot', codec.encodeSnapshot(snapshot), { durable() {}, failed() {} });
+    return new Promise((resolve, reject) => {
+      journal.setControl('raft', codec.encodeState(state), {
+        durable: () => {
+          if (!this.#isClosed) this.#begin({ state, snapshot });
+          resolve();
+        },
+        failed: (error) => {
+          this.close();
+          reject(error);
+        },
+      });
+    });
   }
 
   /** What is under way ends as unknown. Idempotent. */

@@ -9,7 +9,9 @@ import type { Journal } from '../../persistence/journal.ts';
 import type { PeerAddress } from '../../transport/transport.ts';
 import type { ClusterMap } from './cluster-map.ts';
 
-const row = 'addresses';
+/** Of the control rows. */
+export const addressesRow = 'addresses';
+const row = addressesRow;
 
 export class AddressBook {
   readonly #journal: Journal;
@@ -19,7 +21,7 @@ export class AddressBook {
   constructor(journal: Journal) {
     this.#journal = journal;
     const written = journal.control(row);
-    if (written) [this.#version, this.#members] = JSON.parse(written.toString());
+    if (written) [this.#version, this.#members] = readAddresses(written);
   }
 
   get isEmpty(): boolean {
@@ -49,4 +51,9 @@ export class AddressBook {
  */
 export function knowsMembers(journal: Journal): boolean {
   return !new AddressBook(journal).isEmpty;
+}
+
+/** What the row holds: the version of the map that it was taken from, and its members. */
+export function readAddresses(bytes: Buffer): [version: number, members: readonly [StoreId, string][]] {
+  return JSON.parse(bytes.toString());
 }

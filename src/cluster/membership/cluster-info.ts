@@ -4,10 +4,12 @@
  * counts as served only if this node could have it serve.
  */
 import type { NodeName, StoreId } from '../../core/ids.ts';
-import type { ClusterInfo, MemberInfo, ShardInfo } from '../gateway.ts';
+import type { ClusterInfo, MemberInfo, ShardInDoubt, ShardInfo } from '../gateway.ts';
 import type { ClusterMember } from '../member.ts';
 import type { ClusterMap, ShardPlacement } from './cluster-map.ts';
+import { isLost, isRecovering } from './loss.ts';
 import { writeQuorum } from './quorum.ts';
+import { shardsInDoubt } from './shards-in-doubt.ts';
 
 export interface MemberReport extends MemberInfo {
   /** This node talks with it, or is it. */
@@ -56,15 +58,25 @@ export function clusterInfo(member: Viewer, node: NodeName): ClusterReport {
 export function shardInfos(member: Viewer, hasFailed: boolean): readonly ShardInfo[] {
   const { map } = member;
   const nameOf = (store: StoreId) => map?.members.get(store)?.node ?? (store as string as NodeName);
+  const doubts = new Map(
+    map && shardsInDoubt(map, (store) => reaches(member, store)).map((each) => [each.shard, each]),
+  );
   return (map?.shards ?? []).map((placement, shard) => {
-    const { assigned, active, learners } = placement;
+    const { assigned, active, learners, loss } = placement;
+    const doubt = doubts.get(shard);
+    const lost = isLost(map!, placement);
+    const status = lost ? 'stopped' : statusOf(member, map!, placement, hasFailed);
+    const reason = status === 'stopped' && doubt ? reasonOf(doubt, lost, isRecovering(placement)) : undefined;
     return {
       shard,
       epoch: assigned.epoch,
       owner: nameOf(assigned.owner),
       replicas: thoseThatExist(map, active.replicas.length > 0 ? active.replicas : assigned.replicas),
       learners: thoseThatExist(map, learners),
-      status: statusOf(member, map!, placement, hasFailed),
+      status,
+      ...(lost ? { lost } : {}),
+      ...(reason === undefined ? {} : { reason }),
+      ...(loss ? { lossAcceptedAt: loss.atMs } : {}),
     };
   });
 }
@@ -78,6 +90,13 @@ function thoseThatExist(map: ClusterMap | undefined, stores: readonly StoreId[])
     const known = map?.members.get(store);
     return known && known.status !== 'removed' ? [known.node] : [];
   });
+}
+
+function reasonOf({ needed, copies, away, gone }: ShardInDoubt, lost: boolean, isRecovering: boolean): string {
+  const answers = `${copies.length} of ${needed} copies that are needed`;
+  if (lost) return `lost: ${answers} left, gone with ${[...gone, ...away].join(', ')}; see \`greenroom recover\``;
+  if (isRecovering) return `going on after a loss, once ${away.join(', ')} is there`;
+  return `waits for ${away.join(', ')}: ${answers} in reach; if their disks are lost, see \`greenroom recover\``;
 }
 
 function statusOf(

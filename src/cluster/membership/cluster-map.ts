@@ -44,11 +44,25 @@ export interface ActiveEpoch {
   readonly replicas: readonly StoreId[];
 }
 
+/** An operator's word that copies are gone for good, given for a shard of which too few are left to seal (see loss.ts). */
+export interface AcceptedLoss {
+  /** Given to nobody: the epochs after it begin from what is left. */
+  readonly epoch: Epoch;
+  /** Every store that was left. */
+  readonly left: readonly StoreId[];
+  /** Wall clock of who decided it. */
+  readonly atMs: number;
+  /** How often that was decided for this shard. */
+  readonly times: number;
+}
+
 export interface ShardPlacement {
   readonly assigned: AssignedEpoch;
   readonly active: ActiveEpoch;
   /** Stores that are being filled; they do not count. */
   readonly learners: readonly StoreId[];
+  /** The newest one; it stays as a mark. */
+  readonly loss?: AcceptedLoss;
 }
 
 export interface ClusterMap {
@@ -122,4 +136,14 @@ export type MapChange =
       readonly boot: number;
       readonly shards: readonly { readonly shard: ShardId; readonly epoch: Epoch }[];
     }
-  | { readonly type: 'learners'; readonly changes: readonly LearnerChange[] };
+  | { readonly type: 'learners'; readonly changes: readonly LearnerChange[] }
+  /**
+   * An operator gives stores up, each down in the life that is named, else all of it is void; and has those of `shards` go
+   * on that have too few copies left. The others of `shards` are left alone.
+   */
+  | {
+      readonly type: 'lossAccepted';
+      readonly lost: readonly { readonly storeId: StoreId; readonly boot: number }[];
+      readonly shards: readonly ShardId[];
+      readonly atMs: number;
+    };

@@ -9,14 +9,18 @@
  * The new epoch starts from the active set: S live members of it hold everything that was acknowledged. Its replicas
  * are the active set, and nothing else; without a write quorum it shrinks to those that are not down. Where that would
  * leave fewer than `minCopies`, live spares fill it up: the owner copies to them before the epoch serves.
+ *
+ * A shard of which an operator accepted a loss begins from every store that was left (loss.ts), all of them live, on those
+ * that should hold it; its owner copies the best log that any of them has.
  */
 import type { ShardId, StoreId } from '../../core/ids.ts';
 import type { DesiredPlacement } from './allocation.ts';
 import type { Assignment, ClusterMap, ShardPlacement } from './cluster-map.ts';
 import type { Eligible } from './eligibility.ts';
 import { Load } from './even-load.ts';
+import { isLost, isRecovering, sealSet } from './loss.ts';
 import { isSameSet, type PlannedStep, type PlanView, Roster, type StuckReason } from './planned-step.ts';
-import { sealQuorum, writeQuorum } from './quorum.ts';
+import { writeQuorum } from './quorum.ts';
 
 export interface FailoverPlan {
   readonly steps: readonly PlannedStep[];
@@ -82,10 +86,11 @@ class Rescues {
 
   of(shard: ShardId, placement: ShardPlacement): Rescue {
     const { assigned, active } = placement;
-    const base = active.epoch > 0 ? active.replicas : this.#desired[shard]!.replicas;
-    if (active.epoch > 0 && this.#roster.liveOf(base) < sealQuorum(base.length)) {
-      return { type: 'stuck', reason: 'seal quorum is not live' };
-    }
+    if (isLost(this.#view.map, placement)) return { type: 'stuck', reason: 'seal quorum is lost' };
+    const seal = sealSet(placement);
+    if (this.#roster.liveOf(seal.stores) < seal.needed) return { type: 'stuck', reason: 'seal quorum is not live' };
+    const isFresh = active.epoch === 0 || isRecovering(placement);
+    const base = isFresh ? this.#desired[shard]!.replicas : active.replicas;
     const replicas = this.#replicasFrom(shard, base);
     if (replicas.length === 0 || this.#roster.liveOf(replicas) < writeQuorum(replicas.length)) {
       return { type: 'stuck', reason: 'too few copies are live' };

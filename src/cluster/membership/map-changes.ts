@@ -4,7 +4,8 @@
  */
 import { unreachable } from '../../core/assert.ts';
 import type { StoreId } from '../../core/ids.ts';
-import type { ClusterMap, MapChange, Member, ShardPlacement } from './cluster-map.ts';
+import type { AcceptedLoss, ClusterMap, MapChange, Member, ShardPlacement } from './cluster-map.ts';
+import { withLossAccepted } from './loss.ts';
 
 /** Removed members that are still remembered, so that they can be told. */
 const removedMembersMax = 64;
@@ -97,6 +98,8 @@ function changed(map: ClusterMap, change: Exclude<MapChange, { type: 'found' }>)
       }
       return { ...map, shards };
     }
+    case 'lossAccepted':
+      return withLossAccepted(map, change);
     default:
       return unreachable(change);
   }
@@ -132,7 +135,7 @@ export function mapToPlain(map: ClusterMap): unknown {
     return stores.size - 1;
   };
   const { version, clusterId, shardCount, replicas, protocol, members } = map;
-  const shards = map.shards.map(({ assigned, active, learners }) => [
+  const shards = map.shards.map(({ assigned, active, learners, loss }) => [
     assigned.epoch,
     numberOf(assigned.owner),
     assigned.boot,
@@ -140,6 +143,7 @@ export function mapToPlain(map: ClusterMap): unknown {
     active.epoch,
     active.replicas.map(numberOf),
     learners.map(numberOf),
+    ...(loss ? [[loss.epoch, loss.left.map(numberOf), loss.atMs, loss.times]] : []),
   ]);
   return [version, clusterId, shardCount, replicas, protocol, [...members.values()], [...stores.keys()], shards];
 }
@@ -153,9 +157,12 @@ export function mapFromPlain(plain: unknown): ClusterMap {
     number,
     Member[],
     StoreId[],
-    [number, number, number, number[], number, number[], number[]][],
+    [number, number, number, number[], number, number[], number[], [number, number[], number, number]?][],
   ];
   const storesOf = (numbers: readonly number[]) => numbers.map((each) => stores[each]!);
+  const lossOf = ([epoch, left, atMs, times]: [number, number[], number, number]): { loss: AcceptedLoss } => ({
+    loss: { epoch, left: storesOf(left), atMs, times },
+  });
   return {
     version,
     clusterId,
@@ -164,10 +171,11 @@ export function mapFromPlain(plain: unknown): ClusterMap {
     protocol,
     members: new Map(members.map((member) => [member.storeId, member])),
     shards: shards.map(
-      ([epoch, owner, boot, assigned, activeEpoch, active, learners]): ShardPlacement => ({
+      ([epoch, owner, boot, assigned, activeEpoch, active, learners, loss]): ShardPlacement => ({
         assigned: { epoch, owner: stores[owner]!, boot, replicas: storesOf(assigned) },
         active: { epoch: activeEpoch, replicas: storesOf(active) },
         learners: storesOf(learners),
+        ...(loss ? lossOf(loss) : {}),
       }),
     ),
   };

@@ -2,7 +2,7 @@
 import { GreenroomError } from '../../core/errors.ts';
 import type { ClusterMember } from '../member.ts';
 import type { Member } from './cluster-map.ts';
-import { sealQuorum } from './quorum.ts';
+import { sealSet } from './loss.ts';
 
 /** The member leaves: everything it holds moves to others, then it is removed. Resolves once that has begun. */
 export async function drainMember(member: ClusterMember, node: string): Promise<void> {
@@ -29,8 +29,9 @@ export async function removeMember(member: ClusterMember, node: string, atMs: nu
     const each = store === gone.storeId ? undefined : map.members.get(store as Member['storeId']);
     return each !== undefined && (each.status === 'up' || each.status === 'leaving');
   };
-  const needed = map.shards.filter(({ active: { replicas } }) => {
-    return replicas.includes(gone.storeId) && replicas.filter(remains).length < sealQuorum(replicas.length);
+  const needed = map.shards.filter((placement) => {
+    const seal = sealSet(placement);
+    return seal.stores.includes(gone.storeId) && seal.stores.filter(remains).length < seal.needed;
   });
   if (needed.length > 0)
     throw new GreenroomError(

@@ -30,7 +30,12 @@ export interface PlanView {
 export type StepReason = 'failover' | 'replicas' | 'balance' | 'learners' | 'drained';
 
 /** Why a shard waits: nothing can be proposed until its stores come back, or an operator accepts the loss. */
-export type StuckReason = 'seal quorum is not live' | 'too few copies are live' | 'no store can own it';
+export type StuckReason =
+  | 'seal quorum is not live'
+  /** Its stores cannot come back. */
+  | 'seal quorum is lost'
+  | 'too few copies are live'
+  | 'no store can own it';
 
 export type PlannedStep =
   | { readonly type: 'propose'; readonly reason: StepReason; readonly change: MapChange }

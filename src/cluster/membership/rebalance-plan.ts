@@ -15,6 +15,7 @@ import { type DesiredPlacement, desiredPlacement } from './allocation.ts';
 import type { Assignment, ClusterMap, LearnerChange, ShardPlacement } from './cluster-map.ts';
 import { type Eligible, eligibleStores } from './eligibility.ts';
 import { planFailover } from './failover-plan.ts';
+import { sealSet } from './loss.ts';
 import type { Knows } from './owner-placement.ts';
 import { isSameSet, type PlannedStep, type PlanView, Roster } from './planned-step.ts';
 import { sealQuorum, writeQuorum } from './quorum.ts';
@@ -178,11 +179,12 @@ function removals(map: ClusterMap, nowMs: number): readonly PlannedStep[] {
   const leaving = [...map.members.values()].filter(({ status }) => status === 'leaving');
   if (leaving.length === 0) return [];
   const needed = new Set(
-    map.shards.flatMap(({ assigned, active, learners }) => [
-      assigned.owner,
-      ...assigned.replicas,
-      ...active.replicas,
-      ...learners,
+    map.shards.flatMap((placement) => [
+      placement.assigned.owner,
+      ...placement.assigned.replicas,
+      ...placement.active.replicas,
+      ...placement.learners,
+      ...sealSet(placement).stores,
     ]),
   );
   return leaving

@@ -25,7 +25,8 @@ import type {
 import type { LogRow } from '../../persistence/log-row.ts';
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
 import { epochStart } from '../epoch-start.ts';
-import { Largest, sealQuorum, writeQuorum } from '../membership/quorum.ts';
+import type { SealSet } from '../membership/loss.ts';
+import { Largest, writeQuorum } from '../membership/quorum.ts';
 import type { Mistaken } from '../mistakes.ts';
 import type { ShardLimits } from './follower.ts';
 import type { CheckedShard } from './read-checks.ts';
@@ -71,8 +72,8 @@ export interface OwnedEpoch {
   readonly epoch: Epoch;
   /** The set that serves from now on, this store included. */
   readonly replicas: readonly StoreId[];
-  /** The set that served last; empty for a shard that never served. */
-  readonly sealed: readonly StoreId[];
+  /** Whom it asks what they hold, and how many have to answer. */
+  readonly seal: SealSet;
   readonly learners: readonly StoreId[];
 }
 
@@ -115,7 +116,8 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
     this.replicas = owned.replicas;
     this.peers = owned.replicas.filter((each) => each !== home.storeId);
     this.peersNeeded = writeQuorum(owned.replicas.length) - 1;
-    this.#sealing = new Sealing(owned.sealed, answersNeeded(owned.sealed, home.mistaken), home.mistaken);
+    const isOneTooFew = owned.seal.needed > 0 && home.mistaken('seal with one answer too few');
+    this.#sealing = new Sealing(owned.seal.stores, owned.seal.needed - (isOneTooFew ? 1 : 0), home.mistaken);
     this.#replication = new Replication(home, this, this.peers);
     this.setLearners(owned.learners);
   }
@@ -232,6 +234,11 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
 
   get isServing(): boolean {
     return this.phase === 'serving';
+  }
+
+  /** Where the log ended that it took over. */
+  get inheritedAt(): Position {
+    return this.#startedAt - 1;
   }
 
   // ---- ShardLog ---------------------------------------------------------------------------------------------
@@ -473,10 +480,4 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
   #send(to: StoreId, message: ShardMessage): void {
     this.#home.send(to, encodeShardMessage(message));
   }
-}
-
-/** A shard that never served has nothing to seal. */
-function answersNeeded(sealed: readonly StoreId[], mistaken: Mistaken): number {
-  if (sealed.length === 0) return 0;
-  return sealQuorum(sealed.length) - (mistaken('seal with one answer too few') ? 1 : 0);
 }

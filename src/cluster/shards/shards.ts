@@ -10,6 +10,7 @@ import type { Log } from '../../core/log.ts';
 import type { Journal } from '../../persistence/journal.ts';
 import type { LogRow } from '../../persistence/log-row.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
+import { isRecovering, sealSet } from '../membership/loss.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type ShardLimits, shardLimits } from './follower.ts';
 import { type OwnedEpoch, OwnedShard, type OwnerHome } from './owned-shard.ts';
@@ -136,9 +137,13 @@ export class Shards implements OwnerHome {
     this.#map = map;
     const began: OwnedShard[] = [];
     const serving: OwnedShard[] = [];
+    let given = 0;
+    const recovered: string[] = [];
     map.shards.forEach((placement, shard) => {
-      if (placement === before?.shards[shard]) return;
+      const known = before?.shards[shard];
+      if (placement === known) return;
       const { assigned, active, learners } = placement;
+      if (known && placement.loss && placement.loss.epoch !== known.loss?.epoch) given++;
       let owned = this.#owned.get(shard);
       if (owned && owned.epoch < assigned.epoch) {
         owned.becomeFenced();
@@ -151,7 +156,7 @@ export class Shards implements OwnerHome {
           shard,
           epoch: assigned.epoch,
           replicas: assigned.replicas,
-          sealed: active.replicas,
+          seal: sealSet(placement),
           learners,
         });
         if (fresh) began.push(fresh);
@@ -163,13 +168,18 @@ export class Shards implements OwnerHome {
         this.#activating.delete(owned);
         owned.becomeServing();
         serving.push(owned);
+        if (known && isRecovering(known)) recovered.push(`${shard}:${owned.inheritedAt}`);
       }
     });
+    const { log } = this.#options;
+    if (given > 0) log.warn('an operator accepted a loss: shards go on with what is left of them', { shards: given });
+    if (recovered.length > 0)
+      log.warn('serves shards again after a loss; what was above these positions is gone', { recovered });
     if (serving.length > 0) {
       this.#tellFenced();
       this.#options.served(serving);
     }
-    if (began.length > 0) this.#options.log.debug('begins new epochs', { shards: began.length });
+    if (began.length > 0) log.debug('begins new epochs', { shards: began.length });
   }
 
   /** O1: only with its own promise, which no earlier life of this store can have given for this epoch. */

@@ -220,3 +220,41 @@ test('a dead leader is replaced within 1.5 s on average, and within 3.5 s always
   expect(tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length).toBeLessThan(1_500);
   expect(Math.max(...tookMs)).toBeLessThan(3_500);
 });
+
+test('where most voters are lost, one begins anew from what is given to it, and everyone left takes that in', async () => {
+  await cluster();
+  await start(d, [a, b, c, d]);
+  for (const self of [a, b, c]) nodes.get(self)!.driver.setMembers([a, b, c, d]);
+  await settle(nodes.get(a)!.driver.propose('kept'));
+  await pass(500);
+  kill(b);
+  kill(c);
+  for (const self of [a, d]) for (const peer of [b, c]) nodes.get(self)!.driver.linkDown(peer);
+  await pass(5_000);
+  const [left, other] = [nodes.get(a)!, nodes.get(d)!];
+  expect(left.driver.isLeader).toBe(false);
+  const { state, snapshot } = left.driver.held();
+  const newest = state!.entries.at(-1) ?? snapshot!;
+  const at = { index: newest.index + 7, term: state!.term + 1_000 };
+  await settle(left.driver.beginAnew(at, ['kept', 'a word of the operator']));
+  for (const { driver } of [left, other]) driver.setMembers([a, d]);
+  await settle(left.driver.propose('after'));
+  await pass(2_000);
+  const all = ['kept', 'a word of the operator', 'after'];
+  expect([left.state, other.state]).toEqual([all, all]);
+  expect(left.driver.voters).toEqual([a]);
+  await settle(left.driver.proposeVoters([a, d]));
+  // It is on the disk as if it had always been so.
+  const disk = kill(a);
+  const again = await start(a, [a, d], disk);
+  await settle(again.driver.propose('and on'));
+  await pass(1_000);
+  expect(again.state).toEqual([...all, 'and on']);
+  expect(again.driver.term).toBeGreaterThan(at.term);
+});
+
+test('nobody who leads begins anew', async () => {
+  const { driver } = await start(a, [a]);
+  await settle(driver.propose('one'), 200);
+  await expect(driver.beginAnew({ index: 100, term: 100 }, [])).rejects.toThrow('leads');
+});
