@@ -126,7 +126,8 @@ export class ClusterNode implements Gateway {
     this.host = new ActorHost({
       definitions,
       shardCount: journal.identity.shardCount,
-      shardLog: (shard) => this.member.shards.served(shard),
+      // Nobody wakes on a shard that is being drained: what its last records say may not be committed yet.
+      shardLog: (shard) => (this.member.router.isHere(shard) ? this.member.shards.served(shard) : undefined),
       elsewhere: {
         isHere: (shard) => this.member.router.isHere(shard),
         send: (command) => this.member.router.send(command),

@@ -29,6 +29,9 @@ class Account extends eventSourced({
   async ask(other: string) {
     return this.actor(Account, other).move(1);
   }
+  postLater({ text, afterMs }: { text: string; afterMs: number }) {
+    this.remind('post', { after: afterMs }).post(text);
+  }
   async post(text: string) {
     await this.actor(Board, 'b').note(text);
   }
@@ -181,6 +184,30 @@ describe('P2: acknowledged means durable', () => {
     t.journal.disk.release();
     await expect(asked).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect([await moved, await t.ref(Account, 'b').get()]).toEqual([5, 0]);
+  });
+
+  test('nobody wakes on a shard that is being drained: an ask would rest on what is not committed', async () => {
+    const clock = new VirtualClock();
+    const t = await testNode(all, { clock });
+    const pass = async (ms: number) => {
+      for (let left = ms; left > 0; left -= 100) {
+        clock.advance(100);
+        await turns(5);
+      }
+    };
+    await t.ref(Account, 'a').get();
+    t.journal.disk.hold();
+    const set = t.ref(Account, 'a').postLater({ text: 'from a drained shard', afterMs: 2_000 });
+    await turns();
+    const aside = t.node.member.standAside();
+    await pass(1_200);
+    await aside;
+    await pass(2_000);
+    expect(t.node.host.activeCount).toBe(0);
+    t.journal.disk.release();
+    await pass(6_000);
+    await set;
+    expect(Board.notes).toContain('from a drained shard');
   });
 
   test('what was not synced is gone after a crash, and its retry runs once', async () => {
