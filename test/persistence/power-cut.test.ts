@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
-import { appendFile, cp, readdir, stat, truncate } from 'node:fs/promises';
+import { appendFile, readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'vitest';
 import { maskCrc } from '../../src/persistence/crc32c.ts';
 import type { LevelJournal } from '../../src/persistence/level-journal.ts';
 import { verifyStore } from '../../src/persistence/verify.ts';
 import { Writer } from '../../src/testing/journal-suite.ts';
-import { openAt, settled, shards, temporaryDirectory, truthOf, untilIndexLeaves, write } from './stores.ts';
+import {
+  copySettled,
+  openAt,
+  settled,
+  shards,
+  temporaryDirectory,
+  truthOf,
+  untilIndexLeaves,
+  write,
+} from './stores.ts';
 
 const options = { writeBufferSize: 1 << 26 };
 
@@ -39,7 +48,7 @@ describe('what a crash leaves of what was not synced is no damage', () => {
     test(name, async () => {
       const truth = await truthOf(journal);
       const copy = join(parent.path, 'copy');
-      await cp(directory, copy, { recursive: true });
+      await copySettled(directory, copy);
       const log = await newestLog(copy);
       await appendFile(log, ending((await stat(log)).size));
       assert.deepEqual((await verifyStore(copy)).damages, []);
@@ -65,7 +74,7 @@ describe('what a crash leaves of what was not synced is no damage', () => {
     assert.equal(journal.syncedBatch, synced, 'without an fsync');
     const truth = await truthOf(journal);
     const copy = join(parent.path, 'copy');
-    await cp(directory, copy, { recursive: true });
+    await copySettled(directory, copy);
     await truncate(await newestLog(copy), size);
     assert.deepEqual((await verifyStore(copy)).damages, []);
     const again = await openAt(copy, options);

@@ -10,11 +10,11 @@ import type { RecordHead } from '../../src/persistence/record.ts';
 import { finishSalvage, type SalvagePlan, salvageStore } from '../../src/persistence/salvage-store.ts';
 import { Writer } from '../../src/testing/journal-suite.ts';
 import {
+  copySettled,
   hashOf,
   identity,
   openAt,
   type StoredTruth,
-  settled,
   storeKinds,
   temporaryDirectory,
   truthOf,
@@ -117,8 +117,7 @@ describe('of a damaged store', () => {
         }
       }
       const tails = [0, 1].map((shard) => journal.tail(shard).position);
-      await settled(source);
-      await cp(source, directory, { recursive: true });
+      await copySettled(source, directory);
       await journal.close();
       const name = (await readdir(join(directory, 'db'))).find((each) => each.endsWith('.log'))!;
       await flip(join(directory, 'db', name), 100_000);

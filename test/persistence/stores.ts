@@ -167,8 +167,7 @@ export const storeKinds = {
     const journal = await openAt(source, { writeBufferSize: 1 << 26, limits: {} });
     await write(journal, 1, 400, 200);
     const truth = await truthOf(journal);
-    await settled(source);
-    await cp(source, directory, { recursive: true });
+    await copySettled(source, directory);
     await journal.close();
     return { directory, truth };
   },
@@ -188,26 +187,44 @@ export const storeKinds = {
     const journal = await openAt(source);
     await write(journal, 20, 1500, 800);
     const truth = await truthOf(journal);
-    await settled(source);
-    await cp(source, directory, { recursive: true });
+    await copySettled(source, directory);
     await journal.close();
     return { directory, truth };
   },
 };
 
-/** The store's files have not changed for some turns: nothing is being written, neither here nor by LevelDB's thread. */
+/** Copies the directory of an open store as it is in one moment: nothing is being written, neither here nor by LevelDB's thread. */
+export async function copySettled(source: string, copy: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    await settled(source);
+    const before = await sizesIn(source);
+    try {
+      await cp(source, copy, { recursive: true });
+      if ((await sizesIn(source)) === before) return;
+    } catch (error) {
+      // LevelDB's thread had only been waiting for the processor, and removed a file meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    await rm(copy, { recursive: true, force: true });
+    assert.ok(tries < 100, `${source} is never at rest`);
+  }
+}
+
+/** The store's files have not changed for some turns. */
 export async function settled(directory: string): Promise<void> {
-  const database = join(directory, 'db');
   let before = '';
   for (let same = 0; same < 100; ) {
     await new Promise((resolve) => setImmediate(resolve));
-    const sizes = (await readdir(database)).map((name) => {
-      const size = statSync(join(database, name), { throwIfNoEntry: false })?.size;
-      return `${name} ${size}`;
-    });
-    same = sizes.join() === before ? same + 1 : 0;
-    before = sizes.join();
+    const sizes = await sizesIn(directory);
+    same = sizes === before ? same + 1 : 0;
+    before = sizes;
   }
+}
+
+async function sizesIn(directory: string): Promise<string> {
+  const database = join(directory, 'db');
+  const names = (await readdir(database)).sort();
+  return names.map((name) => `${name} ${statSync(join(database, name), { throwIfNoEntry: false })?.size}`).join();
 }
 
 /** A directory for one test, and its removal. */
