@@ -47,6 +47,7 @@ import { drainMember, removeMember } from './membership/member-requests.ts';
 import { type Mistaken, noMistakes } from './mistakes.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import { LateAttempts } from './routing/late-attempts.ts';
+import type { ShardLimits } from './shards/follower.ts';
 import { WitnessedTransport } from './witnessed-transport.ts';
 
 export interface NodeSettings {
@@ -71,6 +72,8 @@ export interface NodeSettings {
   readonly founds?: boolean;
   readonly zone?: string;
   readonly mistaken?: Mistaken;
+  /** Default: `shardLimits`. */
+  readonly shardLimits?: ShardLimits;
   /** This node may not go on as a member: it was removed, or refused. */
   readonly expelled?: (reason: string) => void;
 }
@@ -157,8 +160,11 @@ export class ClusterNode implements Gateway {
       dropShards: (shards) => this.host.dropShards(shards),
       isQuietIn: (shards) => this.host.isQuietIn(shards),
       served: () => this.host.waker.look(),
-      // What kept it from recovering is gone.
-      repaired: (type, id) => this.host.supervision.clear(type, id),
+      ofShards: {
+        limits: settings.shardLimits,
+        // What kept it from recovering is gone.
+        repaired: (type, id) => this.host.supervision.clear(type, id),
+      },
       answerQuery: (name, input) => this.#reads.answer(name, input),
       refusal: () => this.#refusal,
       cannotRecord: () => this.#lowDisk !== undefined || this.#refusal?.code === 'UNAVAILABLE',

@@ -12,6 +12,7 @@ import type { LogRow } from '../../persistence/log-row.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type ShardLimits, shardLimits } from './follower.ts';
+import { Forgetting } from './forgetting.ts';
 import { type OwnedEpoch, OwnedShard, type OwnerHome } from './owned-shard.ts';
 import { type CheckedShard, ReadChecks } from './read-checks.ts';
 import { Repairs } from './repairs.ts';
@@ -25,7 +26,7 @@ export interface ShardsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly mistaken: Mistaken;
-  readonly limits?: ShardLimits;
+  readonly limits?: ShardLimits | undefined;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   readonly isUp: (peer: StoreId) => boolean;
   readonly refusal: () => LogRefusal | undefined;
@@ -52,6 +53,7 @@ export class Shards implements OwnerHome {
   readonly mistaken: Mistaken;
   readonly limits: ShardLimits;
   readonly repairs: Repairs;
+  readonly forgetting: Forgetting;
   readonly #options: ShardsOptions;
   readonly #replicas: Replicas;
   readonly #readChecks: ReadChecks;
@@ -80,6 +82,14 @@ export class Shards implements OwnerHome {
       isUp: options.isUp,
       copies: (shard) => this.#otherCopies(shard),
       repaired: options.repaired,
+    });
+    this.forgetting = new Forgetting({
+      journal: options.journal,
+      storeId: options.storeId,
+      log: options.log,
+      mistaken: options.mistaken,
+      forgetAfterMs: this.limits.forgetAfterMs,
+      isOwned: (shard) => this.#owned.has(shard),
     });
     this.#replicas = new Replicas({
       journal: options.journal,
@@ -134,6 +144,7 @@ export class Shards implements OwnerHome {
   applyMap(map: ClusterMap): void {
     const before = this.#map;
     this.#map = map;
+    this.forgetting.see(map, this.#options.clock.monotonicMs());
     const began: OwnedShard[] = [];
     const serving: OwnedShard[] = [];
     map.shards.forEach((placement, shard) => {
@@ -353,6 +364,7 @@ export class Shards implements OwnerHome {
     for (const owned of this.#owned.values()) if (owned.wantsSweep) owned.sweep();
     this.#readChecks.sweep();
     this.repairs.sweep();
+    this.forgetting.sweep(this.#options.clock.monotonicMs());
     this.#proposeActivations();
   }
 }
