@@ -116,4 +116,17 @@ describe('the rows of a forgotten log leave the database', () => {
     assert.deepEqual(await truthOf(again), truth);
     await again.close();
   });
+
+  test('and the index of the others no longer waits for what was not committed in it', async () => {
+    const other = await openAt(join(parent.path, 'other'));
+    const writer = new Writer(other);
+    writer.append(0, 'uncommitted');
+    for (let i = 0; other.indexPhase === 'idle' && i < 60; i++) writer.append(1, `actor-${i}`);
+    other.commit(1, other.tail(1).position);
+    assert.equal(other.indexPhase, 'frozen');
+    other.forget(0, ignore);
+    assert.equal(other.indexPhase, 'flushing');
+    await other.close();
+    assert.deepEqual((await verifyStore(join(parent.path, 'other'))).damages, []);
+  });
 });
