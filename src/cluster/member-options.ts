@@ -12,6 +12,7 @@ import type { MemberFacts } from './membership/member-messages.ts';
 import type { Mistaken } from './mistakes.ts';
 import type { QueryHandler } from './routing/queries.ts';
 import type { OwnedShard } from './shards/owned-shard.ts';
+import type { ShardsOptions } from './shards/shards.ts';
 
 export interface MemberOptions {
   readonly journal: Journal;
@@ -34,8 +35,7 @@ export interface MemberOptions {
   readonly isQuietIn: (shards: ReadonlySet<ShardId>) => boolean;
   /** These shards are served here from now on. */
   readonly served: (shards: readonly OwnedShard[]) => void;
-  /** A damaged record of this actor can be read again. */
-  readonly repaired: (type: string, id: string) => void;
+  readonly ofShards: Pick<ShardsOptions, 'limits' | 'repaired'>;
   readonly answerQuery: QueryHandler;
   readonly refusal: () => LogRefusal | undefined;
   /** Nothing can be recorded here, now or soon: somebody else should own what this node owns. */

@@ -108,7 +108,7 @@ export class ClusterMember implements TransportHandlers {
       },
       fencing: ({ shard, committed }) => this.router.noLongerHere(shard, committed),
       fenced: (shards) => options.dropShards(new Set(shards.map(({ shard }) => shard))),
-      repaired: options.repaired,
+      ...options.ofShards,
     });
     this.#server = new CommandServer({
       clock,

@@ -17,6 +17,7 @@ export const protocolMistakes = [
   'commit taken beyond what matches',
   'read check always fine',
   'repair not verified',
+  'forgets by grace time alone',
   // owner
   'seal with one answer too few',
   'seal takes the longest log of any epoch',

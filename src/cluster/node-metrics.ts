@@ -50,6 +50,11 @@ export function nodeMetrics(
       member.shards.repairs.repairedTotal,
     ),
     gauge('greenroom_records_damaged', 'Records known to be damaged on this node', member.shards.repairs.damaged),
+    counter(
+      'greenroom_copies_forgotten_total',
+      'Copies of shards that moved away, deleted after a while',
+      member.shards.forgetting.forgottenTotal,
+    ),
     gauge('greenroom_commands_queued', 'Commands in mailboxes', host.queued),
     gauge('greenroom_shards_owned', 'Shards this node owns', [...member.shards.allOwned].length),
     gauge('greenroom_shards_under_replicated', 'Shards with fewer copies than wanted', health?.underReplicated ?? 0),

@@ -51,6 +51,7 @@ import { Recovery } from './membership/recovery.ts';
 import { type Mistaken, noMistakes } from './mistakes.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import { LateAttempts } from './routing/late-attempts.ts';
+import type { ShardLimits } from './shards/follower.ts';
 import { WitnessedTransport } from './witnessed-transport.ts';
 
 export interface NodeSettings {
@@ -75,6 +76,8 @@ export interface NodeSettings {
   readonly founds?: boolean;
   readonly zone?: string;
   readonly mistaken?: Mistaken;
+  /** Default: `shardLimits`. */
+  readonly shardLimits?: ShardLimits;
   /** This node may not go on as a member: it was removed, or refused. */
   readonly expelled?: (reason: string) => void;
 }
@@ -163,8 +166,11 @@ export class ClusterNode implements Gateway {
       dropShards: (shards) => this.host.dropShards(shards),
       isQuietIn: (shards) => this.host.isQuietIn(shards),
       served: () => this.host.waker.look(),
-      // What kept it from recovering is gone.
-      repaired: (type, id) => this.host.supervision.clear(type, id),
+      ofShards: {
+        limits: settings.shardLimits,
+        // What kept it from recovering is gone.
+        repaired: (type, id) => this.host.supervision.clear(type, id),
+      },
       answerQuery: (name, input) => this.#recovery.answer(name, input) ?? this.#reads.answer(name, input),
       refusal: () => this.#refusal,
       cannotRecord: () => this.#lowDisk !== undefined || this.#refusal?.code === 'UNAVAILABLE',

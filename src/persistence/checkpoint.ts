@@ -5,7 +5,7 @@
  *     0  u32  crc-32 of the rest
  *     4  u8   format (1), then one zero
  *     6  u48  floor of the batch ledger
- *    12  u16  number of shards that have a log, then for each:
+ *    12  u16  number of shards that have a log or had one before, then for each:
  *             u16 shard · u32 gen · u48 position · u32 epoch · u48 chain · u48 time · u48 commit
  */
 import type { Position, ShardId } from '../core/ids.ts';

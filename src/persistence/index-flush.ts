@@ -115,6 +115,22 @@ export class IndexFlush {
     }
   }
 
+  /** A shard's log is about to be begun anew. What of it is being flushed goes on; the rows are cleared away after. */
+  forgetting(shard: OpenShard): void {
+    const { frozen } = shard;
+    if (!frozen || this.#phase !== 'frozen') return;
+    const isCommitted = shard.committed >= frozen.tail.position;
+    shard.thaw();
+    if (isCommitted) return;
+    this.#uncommitted -= 1;
+    if (this.#uncommitted === 0) this.#begin();
+  }
+
+  /** Resolves once what is being flushed, if anything is, is in the database. */
+  flushed(): Promise<void> {
+    return this.#phase === 'flushing' ? this.#idle() : Promise.resolve();
+  }
+
   /**
    * Puts what waits into a batch that is being closed: at least a slice, and more than the batch has additions, so that
    * the index keeps up with the log when each record is another actor's.
@@ -274,10 +290,10 @@ interface IndexItem {
   readonly entry: ActorIndexEntry;
 }
 
-/** The checkpoint with the shards' bases as they are. */
+/** The checkpoint with the shards' bases as they are. A log begun anew is in it from then on, also while it is empty. */
 export function checkpointOf(floor: number, shards: Iterable<OpenShard>): Checkpoint {
   const entries = [];
   for (const { shard, gen, base, committed } of shards)
-    if (base.position > 0) entries.push({ shard, gen, tail: base, committed });
+    if (base.position > 0 || gen > 0) entries.push({ shard, gen, tail: base, committed });
   return { floor, shards: entries };
 }

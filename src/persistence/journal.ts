@@ -6,7 +6,7 @@
  *
  * ## Contract
  *
- * - **One writer, one batch in flight.** `append`, `setHardState`, `setControl`, `truncate` and `hollow` add to the
+ * - **One writer, one batch in flight.** `append`, `setHardState`, `setControl`, `truncate`, `hollow` and `forget` add to the
  *   batch that gathers and return at once. At most one batch is being synced; when it is, everything gathered
  *   meanwhile goes in the next one. A batch is atomic: after a crash all of it is there, or nothing.
  * - **Durable means fsynced.** A {@link Completion}'s `durable()` is called, in the order of the calls that added
@@ -173,7 +173,7 @@ export interface Journal {
   appendHollow(shard: ShardId, record: HollowRecord, completion: Completion): void;
   /** Drops every record after `position` (a conflict above the commit; never at or below it). */
   truncate(shard: ShardId, position: Position, completion: Completion): void;
-  /** Announces that records up to `position` are committed. Never falls. */
+  /** Announces that records up to `position` are committed. Never falls, until the log is forgotten. */
   commit(shard: ShardId, position: Position): void;
   /** The highest position announced as committed since open, or known committed from the last checkpoint. */
   committed(shard: ShardId): Position;
@@ -183,6 +183,16 @@ export interface Journal {
    * hollow already or absent; an actor's newest record and newest snapshot; the deletion of a deleted actor.
    */
   hollow(shard: ShardId, positions: readonly Position[], completion: Completion): void;
+
+  /**
+   * Drops this copy of a shard: its log, what is known of its actors and its commit. From this call on the tail is
+   * {@link emptyTail}, and the log may be filled again from position 1. The hard state stays: what was promised outlives
+   * the log. Whoever was promised something else, or may read this copy, is the caller's care (rule R4).
+   *
+   * After a crash the log is there as it was, or gone as a whole. Once the completion is told the space comes back little
+   * by little, in this life or a later one.
+   */
+  forget(shard: ShardId, completion: Completion): void;
 
   /**
    * Puts consecutive rows of another copy in the place of damaged ones. They are read at the latest when they are durable.

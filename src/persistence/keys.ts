@@ -15,7 +15,7 @@
  * A type's name carries its length; the id, the last part, ends with the key. (With a length before it, a range over
  * `E` would give short ids first, and not the ids in the order of their bytes.) A shard's log is one range, and rows
  * that are appended at the same time in different shards lie in different places of it: what is read together lies
- * together. `gen` is the number of times the shard's log was begun anew.
+ * together. `gen` is the number of times the shard's log was begun anew; rows of a lower one are nobody's, and go.
  */
 import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
 import type { ListedWake, WakeMark } from './journal.ts';
@@ -41,6 +41,15 @@ export const hollowBlockLength = 64;
 const logKeyBytes = 13;
 const hollowKeyBytes = 14;
 const hollowSuffix = 0x68;
+
+/** What all keys of a shard's rows under one `gen` begin with. @param letter `L`, `E` or `W` */
+export function shardPrefix(letter: number, shard: ShardId, gen: number): Buffer {
+  const prefix = Buffer.allocUnsafe(7);
+  prefix[0] = letter;
+  prefix.writeUInt16BE(shard, 1);
+  prefix.writeUInt32BE(gen, 3);
+  return prefix;
+}
 
 /** A key for rows of one shard's log, made for being overwritten: LevelDB copies a key when it is given one. */
 export function logKeyTemplate(shard: ShardId, gen: number): Buffer {
@@ -150,11 +159,7 @@ export function wakeKey(shard: ShardId, gen: number, { wakeAt, type, id }: WakeM
 
 /** The range of a shard's wake rows after a mark. */
 export function wakeRange(shard: ShardId, gen: number, after: WakeMark): { gt: Buffer; lt: Buffer } {
-  const end = Buffer.allocUnsafe(7);
-  end[0] = keyLetters.wake;
-  end.writeUInt16BE(shard, 1);
-  end.writeUInt32BE(gen + 1, 3);
-  return { gt: wakeKey(shard, gen, after), lt: end };
+  return { gt: wakeKey(shard, gen, after), lt: shardPrefix(keyLetters.wake, shard, gen + 1) };
 }
 
 /** What a `W` key names; undefined if it is not one of ours. */

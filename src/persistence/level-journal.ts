@@ -13,6 +13,7 @@ import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
 import { ActorLayers } from './actor-layers.ts';
 import { BatchLedger, encodeBatchRow } from './batch-ledger.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
+import { ForgottenRows } from './forgotten-rows.ts';
 import { type Batch, GroupCommit, type GroupCommitLimits } from './group-commit.ts';
 import { encodeHollowBlock, type HollowBlock, type HollowRecord, hollowUpTo, withHollow } from './hollow.ts';
 import { checkpointOf, IndexFlush, type IndexLimits, type IndexPhase } from './index-flush.ts';
@@ -79,6 +80,8 @@ export interface LevelJournalOptions extends StoreOptions {
   readonly defer?: (task: () => void) => void;
   /** Told of records that do not verify, as far as they are met. */
   readonly onDamage?: (damage: LogDamage) => void;
+  /** Leaves rows of forgotten logs where they are: for a copy that is only looked into. */
+  readonly keepForgotten?: boolean;
 }
 
 /** Bytes a small row is counted as, for backpressure. */
@@ -99,7 +102,7 @@ export class LevelJournal implements Journal {
   #store!: OpenedStore;
   #database!: Database;
   #identity: StoreIdentity | undefined;
-  #shards: readonly OpenShard[] = [];
+  #shards: OpenShard[] = [];
   #reader!: LogReader;
   #actors!: ActorLayers;
   #states!: StateTable;
@@ -107,6 +110,7 @@ export class LevelJournal implements Journal {
   #ledger!: BatchLedger;
   #commits!: GroupCommit;
   #index!: IndexFlush;
+  #forgotten!: ForgottenRows;
   /** The batch that holds the checkpoint, while it is being written. */
   #checkpointTicket = 0;
   /** Shards with rows in batches that are not over. */
@@ -166,7 +170,7 @@ export class LevelJournal implements Journal {
     const { loaded } = store;
     this.#store = store;
     this.#database = store.database;
-    this.#shards = loaded.shards;
+    this.#shards = [...loaded.shards];
     this.#reader = new LogReader(store.database, loaded.identity.shardCount, (damage) => this.#tellDamage(damage));
     this.#actors = new ActorLayers(store.database, this.#reader);
     this.#states = new StateTable(loaded.hardStates, loaded.controls);
@@ -174,6 +178,12 @@ export class LevelJournal implements Journal {
     this.#ledger = new BatchLedger(loaded.n, loaded.oldestBatch);
     this.#commits = this.#makeCommits();
     this.#index = this.#makeIndex();
+    this.#forgotten = new ForgottenRows({
+      database: () => this.#database,
+      gen: (shard) => this.#shards[shard]!.gen,
+      indexWritten: () => this.#index.flushed(),
+      failed: (error) => this.#commits.abort(error),
+    });
     this.#index.found(loaded.recordsRead, loaded.bytesRead);
     this.#identity = loaded.identity;
     this.#status = 'open';
@@ -187,6 +197,8 @@ export class LevelJournal implements Journal {
     }
     this.#damages = loaded.damages;
     for (const damage of loaded.damages) this.#tellDamage(damage);
+    if (!this.#options.keepForgotten)
+      for (const { shard, gen } of this.#shards) if (gen > 0) this.#forgotten.add(shard);
     return { boot, recordsReplayed: loaded.recordsRead, tookMs: performance.now() - startMs };
   }
 
@@ -206,6 +218,7 @@ export class LevelJournal implements Journal {
         // It has failed: everyone was told.
       }
     }
+    await this.#forgotten.stop();
     this.#status = 'closed';
     await this.#store.close();
   }
@@ -327,6 +340,24 @@ export class LevelJournal implements Journal {
     const batch = this.#add(smallRowBytes * (1 + heads.length), completion);
     for (const { position } of heads) batch.rows.del(open.keyAt(position));
     for (const block of blocks.values()) this.#putBlock(open, block, batch);
+  }
+
+  forget(shard: ShardId, completion: Completion): void {
+    const open = this.#shard(shard);
+    const durable = (): void => {
+      if (!this.#options.keepForgotten) this.#forgotten.add(shard);
+      completion.durable();
+    };
+    const batch = this.#add(smallRowBytes, { durable, failed: (error) => completion.failed(error) });
+    this.#index.forgetting(open);
+    this.#shards[shard] = open.begunAnew();
+    batch.rows.put(checkpointKey, encodeCheckpoint(checkpointOf(this.#ledger.floor, this.#shards)));
+  }
+
+  /** Resolves once the rows of forgotten logs have left the database, and the space is free again. */
+  async forgottenGone(): Promise<void> {
+    await this.flush();
+    await this.#forgotten.gone();
   }
 
   repair(shard: ShardId, rows: readonly LogRow[], completion: Completion): void {

@@ -13,6 +13,7 @@ import type { LogRow } from './log-row.ts';
 export type MemoryChange =
   | { readonly type: 'append'; readonly shard: ShardId; readonly row: LogRow }
   | { readonly type: 'truncate'; readonly shard: ShardId; readonly position: Position }
+  | { readonly type: 'forget'; readonly shard: ShardId }
   | { readonly type: 'hollow'; readonly shard: ShardId; readonly rows: readonly HollowRecord[] }
   | { readonly type: 'repair'; readonly shard: ShardId; readonly rows: readonly LogRow[] }
   | { readonly type: 'hardState'; readonly shard: ShardId; readonly state: HardState }
@@ -164,6 +165,12 @@ export class MemoryDisk {
         rows.length = change.position;
         return;
       }
+      case 'forget':
+        for (let position = this.#rows(change.shard).length; position > 0; position--)
+          this.#heal(change.shard, position);
+        this.logs.delete(change.shard);
+        this.committed.delete(change.shard);
+        return;
       case 'hollow':
       case 'repair':
         for (const row of change.rows) {

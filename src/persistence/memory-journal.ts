@@ -233,6 +233,13 @@ export class MemoryJournal implements Journal {
     this.#add({ type: 'truncate', shard, position }, 16, completion);
   }
 
+  forget(shard: ShardId, completion: Completion): void {
+    const { rewrites } = this.#log(shard);
+    this.#logs.delete(shard);
+    this.#log(shard).rewrites = rewrites + 1;
+    this.#add({ type: 'forget', shard }, 16, completion);
+  }
+
   commit(shard: ShardId, position: Position): void {
     const log = this.#log(shard);
     assertCommittable(shard, log.tail, position);

@@ -29,7 +29,7 @@ export async function openCopy(path: string): Promise<OpenedCopy> {
   await directory.readMarker();
   const copy = await copyStore(directory);
   const remove = () => rm(copy, { recursive: true, force: true });
-  const journal = new LevelJournal({ directory: copy });
+  const journal = new LevelJournal({ directory: copy, keepForgotten: true });
   try {
     await journal.open();
   } catch (error) {

@@ -149,6 +149,22 @@ export class OpenShard {
     this.truncations += 1;
   }
 
+  /**
+   * The log ends, and another of the same shard begins. Readers in the middle of this one find it empty; what of its
+   * frozen layer is being written is written to its end.
+   */
+  begunAnew(): OpenShard {
+    this.#storeRows.removeAll(this.#rows.value);
+    this.#unsynced = [];
+    this.#unsyncedTickets = [];
+    this.#unsyncedHollows.clear();
+    this.#unsyncedFrom = 1;
+    this.tail = emptyTail;
+    this.committed = 0;
+    this.truncations += 1;
+    return new OpenShard(this.shard, this.gen + 1, this.#storeRows);
+  }
+
   /** Begins a new layer; what there is waits to be written. */
   freeze(): FrozenEntries {
     const frozen = { tail: this.tail, rows: this.#rows.value, overlay: this.recent, isFlushing: false };

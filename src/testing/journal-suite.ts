@@ -15,6 +15,7 @@ import type { ActorId, ActorTypeName, Position, ShardId } from '../core/ids.ts';
 import { type Random, seededRandom } from '../core/random.ts';
 import type { Completion, Journal, LogTail, ReadResult } from '../persistence/journal.ts';
 import { type EncodedRecord, encodeRecord, lastSequence, nextChain, type RecordKind } from '../persistence/record.ts';
+import { forgetSuite } from './forget-suite.ts';
 import { counter, draft, idIn, ignore, suiteShardCount, Writer } from './record-writer.ts';
 import { allWakes, expectedWakes, wakeSuite } from './wake-suite.ts';
 
@@ -508,6 +509,7 @@ export function journalSuite({ test, create, seeds, operations = 400 }: JournalS
     },
   );
 
+  forgetSuite(withJournal);
   wakeSuite(withJournal);
 
   withJournal('reopening closes, and opens the same store', async (under) => {
@@ -700,6 +702,10 @@ async function runRandom(under: JournalUnderTest, random: Random, operations: nu
       journal.setHardState(shard, { promisedEpoch, promisedTo: 'someone' }, ignore);
     } else if (dice < 0.9) {
       await settle();
+    } else if (dice < 0.91) {
+      journal.forget(shard, ignore);
+      model.set(shard, { records: [], hollow: new Set(), committed: 0, durable: 0 });
+      writer.forget(shard);
     } else if (dice < 0.93) {
       await new Promise(setImmediate);
     } else if (dice < 0.96) {

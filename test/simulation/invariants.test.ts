@@ -13,6 +13,7 @@ interface Shown {
   readonly log?: readonly Partial<LoggedRecord>[];
   readonly durable?: number;
   readonly committed?: number;
+  readonly excluded?: number;
   readonly acknowledges?: readonly Acknowledgement[];
   readonly snapshot?: { readonly snapshot: string; readonly fold: string };
   readonly isDestroyed?: boolean;
@@ -45,6 +46,7 @@ function node(storeId: string, shown: Shown) {
         committed: shown.committed ?? 0,
         rewrites: shown.rewrites ?? version,
         isComplete: true,
+        excludedEpoch: () => shown.excluded ?? 0,
         record: (position) => {
           shown.onRead?.(position);
           return log[position - 1];
@@ -165,6 +167,14 @@ test('I7: what was committed is gone, or another; what was not on disk yet may g
   expect(found([node('a', { log: [{}], committed: 1 })], [node('a', { log: [] })])).toEqual(['I7']);
   expect(found([node('a', { log: [{}], committed: 1 })], [node('a', { log: [{ epoch: 2 }] })])).toEqual(['I7']);
   expect(found([node('a', { log: [{}], committed: 1, durable: 0 })], [node('a', { log: [], boot: 2 })])).toEqual([]);
+});
+
+test('I7: a whole log may be forgotten if a map excludes the store, and it promised nothing since', () => {
+  const before = [node('a', { log: [{}], committed: 1, promised: 3 })];
+  expect(found(before, [node('a', { log: [], promised: 3, excluded: 3 })])).toEqual([]);
+  expect(found(before, [node('a', { log: [], promised: 3, excluded: 2 })])).toEqual(['I7']);
+  expect(found(before, [node('a', { log: [], promised: 3 })])).toEqual(['I7']);
+  expect(found(before, [node('a', { log: [{ epoch: 2 }], promised: 3, excluded: 3 })])).toEqual(['I7']);
 });
 
 test('I9: a gap and a repeat in an actor’s sequence numbers', () => {

@@ -22,12 +22,15 @@ export interface ShardLimits {
   readonly fetchBytesMax: number;
   /** A learner that lacks fewer records than this is close enough to become a replica. */
   readonly caughtUpWithin: number;
+  /** How long a copy of a shard that moved away is kept, milliseconds. Higher: it is quick to fill again, and takes room for longer. */
+  readonly forgetAfterMs: number;
 }
 
 export const shardLimits: ShardLimits = {
   fillBytesMax: 512 * 1024,
   fetchBytesMax: 1024 * 1024,
   caughtUpWithin: 1_000,
+  forgetAfterMs: 10 * 60_000,
 };
 
 export class Follower {

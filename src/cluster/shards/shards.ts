@@ -13,6 +13,7 @@ import type { ClusterMap } from '../membership/cluster-map.ts';
 import { isRecovering, sealSet } from '../membership/loss.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type ShardLimits, shardLimits } from './follower.ts';
+import { Forgetting } from './forgetting.ts';
 import { type OwnedEpoch, OwnedShard, type OwnerHome } from './owned-shard.ts';
 import { type CheckedShard, ReadChecks } from './read-checks.ts';
 import { Repairs } from './repairs.ts';
@@ -26,7 +27,7 @@ export interface ShardsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly mistaken: Mistaken;
-  readonly limits?: ShardLimits;
+  readonly limits?: ShardLimits | undefined;
   readonly send: (to: StoreId, message: Buffer) => boolean;
   readonly isUp: (peer: StoreId) => boolean;
   readonly refusal: () => LogRefusal | undefined;
@@ -53,6 +54,7 @@ export class Shards implements OwnerHome {
   readonly mistaken: Mistaken;
   readonly limits: ShardLimits;
   readonly repairs: Repairs;
+  readonly forgetting: Forgetting;
   readonly #options: ShardsOptions;
   readonly #replicas: Replicas;
   readonly #readChecks: ReadChecks;
@@ -81,6 +83,14 @@ export class Shards implements OwnerHome {
       isUp: options.isUp,
       copies: (shard) => this.#otherCopies(shard),
       repaired: options.repaired,
+    });
+    this.forgetting = new Forgetting({
+      journal: options.journal,
+      storeId: options.storeId,
+      log: options.log,
+      mistaken: options.mistaken,
+      forgetAfterMs: this.limits.forgetAfterMs,
+      isOwned: (shard) => this.#owned.has(shard),
     });
     this.#replicas = new Replicas({
       journal: options.journal,
@@ -135,6 +145,7 @@ export class Shards implements OwnerHome {
   applyMap(map: ClusterMap): void {
     const before = this.#map;
     this.#map = map;
+    this.forgetting.see(map, this.#options.clock.monotonicMs());
     const began: OwnedShard[] = [];
     const serving: OwnedShard[] = [];
     let given = 0;
@@ -363,6 +374,7 @@ export class Shards implements OwnerHome {
     for (const owned of this.#owned.values()) if (owned.wantsSweep) owned.sweep();
     this.#readChecks.sweep();
     this.repairs.sweep();
+    this.forgetting.sweep(this.#options.clock.monotonicMs());
     this.#proposeActivations();
   }
 }

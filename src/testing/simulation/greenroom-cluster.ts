@@ -5,14 +5,15 @@
 import { defineActor } from '../../actors/definition.ts';
 import { knowsMembers } from '../../cluster/membership/address-book.ts';
 import { shardInfos } from '../../cluster/membership/cluster-info.ts';
-import type { ClusterMap } from '../../cluster/membership/cluster-map.ts';
 import { protocolMistakes } from '../../cluster/mistakes.ts';
 import { ClusterNode } from '../../cluster/node.ts';
+import { shardLimits } from '../../cluster/shards/follower.ts';
 import type { NodeName, StoreId } from '../../core/ids.ts';
 import type { MemoryJournal } from '../../persistence/memory-journal.ts';
 import { startScrub } from '../../persistence/scrub.ts';
 import { MemoryNetwork, type MemoryTransport } from '../../transport/memory-transport.ts';
 import type { FaultKind } from './faults.ts';
+import { KnownMaps } from './known-maps.ts';
 import { NodeLook } from './node-look.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 import type {
@@ -74,8 +75,8 @@ class GreenroomCluster implements ClusterUnderTest {
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #disks = new Map<string, SimulatedDisk>();
   readonly #delays = new Map<string, number>();
-  /** The newest map that any node ever knew: what it says of copies holds also while everybody who knows is down. */
-  #map: ClusterMap | undefined;
+  /** What they say of copies holds also while everybody who knows is down. */
+  readonly #maps = new KnownMaps();
   /** The voters that each machine knew last. */
   readonly #voters = new Map<string, readonly StoreId[]>();
   #isFounded = false;
@@ -125,7 +126,7 @@ class GreenroomCluster implements ClusterUnderTest {
   }
 
   copySets(): readonly (readonly string[])[] {
-    const map = this.#map;
+    const map = this.#maps.newest;
     if (!map) return [this.#setup.nodes];
     const machinesOf = (stores: readonly StoreId[]) => stores.flatMap((store) => this.#machines.get(store) ?? []);
     const sets = new Map<string, readonly string[]>();
@@ -139,7 +140,7 @@ class GreenroomCluster implements ClusterUnderTest {
   /** Its new store is a replica of everything that it should be, and votes if it should. */
   isRebuilt(name: string): boolean {
     const store = this.#stores.get(name);
-    const map = this.#map;
+    const map = this.#maps.newest;
     const node = this.#nodes.get(name);
     if (!map || !store || !node?.member.isReady) return false;
     const wanted = Math.min(map.replicas, [...map.members.values()].filter(({ status }) => status === 'up').length);
@@ -203,14 +204,13 @@ class GreenroomCluster implements ClusterUnderTest {
       seeds: knowsMembers(journal) ? [] : seeds,
       founds,
       mistaken: (each) => each === mistake,
+      shardLimits: { ...shardLimits, forgetAfterMs: tuning.forgetAfterMs },
       expelled,
     });
     startScrub(journal, { clock, bytesPerSecond: scrubBytesPerSecond, onDamage: () => {} });
     await node.begin();
     this.#nodes.set(name, node);
-    return simulatedNode(node, journal, seat, boot, (map) => {
-      if (map.version > (this.#map?.version ?? -1)) this.#map = map;
-    });
+    return simulatedNode(node, journal, seat, boot, this.#maps);
   }
 }
 
@@ -219,10 +219,10 @@ function simulatedNode(
   journal: MemoryJournal,
   seat: NodeSeat,
   boot: number,
-  knows: (map: ClusterMap) => void,
+  maps: KnownMaps,
 ): SimulatedNode {
   const { member } = node;
-  const look = new NodeLook(node, journal, seat, boot, knows);
+  const look = new NodeLook(node, journal, seat, boot, maps);
   return {
     get isServing() {
       const isWhole = (member.map?.shards ?? []).every(

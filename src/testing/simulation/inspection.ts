@@ -32,6 +32,11 @@ export interface ShardInspection {
   readonly committed: Position;
   /** Grows when records that were there are cut off or changed; as long as it does not, the log only grew. */
   readonly rewrites: number;
+  /**
+   * The newest active epoch of a committed map that names this store neither active nor assigned nor learner; 0: none did.
+   * Up to there this copy may be forgotten (R4).
+   */
+  excludedEpoch(): Epoch;
   /** Whole and in sync: a copy that is still being filled does not count. */
   readonly isComplete: boolean;
   /** The record at a position, also if it is not durable yet; undefined beyond the tail. */

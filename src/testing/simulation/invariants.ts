@@ -108,9 +108,11 @@ export class Invariants {
     });
   }
 
-  /** I7: what this copy knew to be committed is still there. */
+  /** I7: what this copy knew to be committed is still there, unless the log as a whole was forgotten where R4 allows it. */
   #checkKept(who: string, before: CopyMemory, shard: ShardInspection): void {
     if (before.committed === 0) return;
+    const isEmpty = shard.durableLength === 0 && shard.committed === 0 && !shard.record(1);
+    if (isEmpty && before.promisedEpoch <= shard.excludedEpoch()) return;
     const chain = shard.record(before.committed)?.chain;
     if (chain !== before.committedChain)
       this.#found(

@@ -36,6 +36,7 @@ export class JournalInspection {
     servesEpoch: number | undefined,
     active: { readonly epoch: number; readonly replicas: readonly string[] },
     isComplete: boolean,
+    excludedEpoch: () => number = () => 0,
   ): ShardInspection {
     const [journal, disk] = [this.#journal, this.#disk];
     // What is durable: what was set and not synced was told to nobody.
@@ -72,6 +73,7 @@ export class JournalInspection {
       committed,
       rewrites,
       isComplete,
+      excludedEpoch,
       record: (position) => loggedRecord(journal, shard, position),
     };
     if (disk.isSpoilt) this.#shown.delete(shard);

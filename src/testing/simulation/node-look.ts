@@ -5,6 +5,7 @@ import type { OwnedShard } from '../../cluster/shards/owned-shard.ts';
 import type { MemoryJournal } from '../../persistence/memory-journal.ts';
 import type { Acknowledgement, NodeInspection, ShardInspection, SnapshotFold } from './inspection.ts';
 import { JournalInspection } from './journal-inspection.ts';
+import type { KnownMaps } from './known-maps.ts';
 import type { NodeSeat } from './simulated-node.ts';
 import { SnapshotFolds } from './snapshot-folds.ts';
 
@@ -19,7 +20,7 @@ export class NodeLook implements NodeInspection {
   readonly #node: ClusterNode;
   readonly #journal: MemoryJournal;
   readonly #seat: NodeSeat;
-  readonly #knows: (map: ClusterMap) => void;
+  readonly #maps: KnownMaps;
   readonly #folds: SnapshotFolds;
   readonly #shown: JournalInspection;
   /** By shard: up to where it was told as acknowledged. */
@@ -28,22 +29,17 @@ export class NodeLook implements NodeInspection {
   #batches = -1;
   #commitMoves = -1;
   #repaired = 0;
+  #forgotten = 0;
   /** The owned shards, and next to each its phase: a fenced one that begins again is another object. */
   readonly #owned: (OwnedShard | string)[] = [];
   #shards: readonly ShardInspection[] | undefined;
 
-  /** @param knows told of every map that the node comes to know */
-  constructor(
-    node: ClusterNode,
-    journal: MemoryJournal,
-    seat: NodeSeat,
-    boot: number,
-    knows: (map: ClusterMap) => void,
-  ) {
+  /** @param maps told of every map that the node comes to know */
+  constructor(node: ClusterNode, journal: MemoryJournal, seat: NodeSeat, boot: number, maps: KnownMaps) {
     this.#node = node;
     this.#journal = journal;
     this.#seat = seat;
-    this.#knows = knows;
+    this.#maps = maps;
     this.storeId = seat.disk.storeId;
     this.boot = boot;
     this.#folds = new SnapshotFolds(journal, node.host.definitions);
@@ -55,17 +51,25 @@ export class NodeLook implements NodeInspection {
     const { member } = this.#node;
     for (; this.#repaired < member.shards.repairs.repairedTotal; this.#repaired++)
       this.#seat.count('repaired a record');
+    for (; this.#forgotten < member.shards.forgetting.forgottenTotal; this.#forgotten++)
+      this.#seat.count('forgot a copy');
     if (!this.#hasChanged()) return this;
     this.version += 1;
     this.#shards = undefined;
-    if (this.#map) this.#knows(this.#map);
+    if (this.#map) this.#maps.add(this.#map);
     return this;
   }
 
   get shards(): readonly ShardInspection[] {
     const { member } = this.#node;
     this.#shards ??= (this.#map?.shards ?? []).map(({ active }, shard) =>
-      this.#shown.shard(shard, member.shards.served(shard)?.epoch, active, active.replicas.includes(member.storeId)),
+      this.#shown.shard(
+        shard,
+        member.shards.served(shard)?.epoch,
+        active,
+        active.replicas.includes(member.storeId),
+        () => this.#maps.excludedEpoch(member.storeId, shard),
+      ),
     );
     return this.#shards;
   }

@@ -24,6 +24,8 @@ export interface Tuning {
   readonly attemptTimeoutMs: number;
   /** Up to this much the clocks of two machines may differ in speed, in millionths. */
   readonly driftMillionths: number;
+  /** How long a copy of a shard that moved away is kept. */
+  readonly forgetAfterMs: number;
 }
 
 export function randomTuning(random: Random, nodes: number): Tuning {
@@ -38,5 +40,6 @@ export function randomTuning(random: Random, nodes: number): Tuning {
     thinkMs: chance(random, 0.4) ? spread(random, 10, 200) : spread(random, 200, 4_000),
     attemptTimeoutMs: pick(random, [1_000, 5_000, 5_000, 20_000]),
     driftMillionths: pick(random, [0, 50, 500, 20_000]),
+    forgetAfterMs: spread(random, 1, 20_000),
   };
 }

@@ -1,5 +1,5 @@
 /** What the protocol of the shard logs claims (DESIGN §6, I1–I8), held against disks, messages and answers. */
-import type { ActiveEpoch } from '../../../src/cluster/membership/cluster-map.ts';
+import type { ActiveEpoch, ShardPlacement } from '../../../src/cluster/membership/cluster-map.ts';
 import { writeQuorum } from '../../../src/cluster/membership/quorum.ts';
 import type { ShardLimits } from '../../../src/cluster/shards/follower.ts';
 import type { OwnedShard } from '../../../src/cluster/shards/owned-shard.ts';
@@ -25,6 +25,8 @@ export class Claims {
   readonly #serves = new Map<Epoch, StoreId>();
   readonly #promised = new Map<StoreId, Epoch>();
   readonly #commits = new Map<StoreId, Position>();
+  /** By store: the newest active epoch of a map that names the store nowhere. Up to there its copy may be forgotten (R4). */
+  readonly #excluded = new Map<StoreId, Epoch>();
   #active: ActiveEpoch = { epoch: 0, replicas: [] };
   readonly #activated = new Set<Epoch>();
 
@@ -40,6 +42,18 @@ export class Claims {
 
   broken(claim: string, what: string): void {
     this.violations.push(`${claim}: ${what}`);
+  }
+
+  /** A version of the map, and the stores there are. */
+  mapped({ active, assigned, learners }: ShardPlacement, stores: Iterable<StoreId>): void {
+    for (const storeId of stores)
+      if (![active.replicas, assigned.replicas, learners].some((set) => set.includes(storeId)))
+        this.#excluded.set(storeId, Math.max(active.epoch, this.#excluded.get(storeId) ?? 0));
+  }
+
+  /** R4: a log that is gone as a whole, of a store that promised nothing above what a map without it says. */
+  #mayHaveForgotten(storeId: StoreId, length: number, promised: Epoch): boolean {
+    return length === 0 && promised <= (this.#excluded.get(storeId) ?? 0);
   }
 
   /** I3: an epoch is active once a write quorum of its set holds its start. */
@@ -89,8 +103,9 @@ export class Claims {
     if (message.type !== 'appended') return;
     if ((journal.hardState(shard)?.promisedEpoch ?? 0) < message.epoch)
       this.broken('R2', `${storeId} took a record of epoch ${message.epoch}, and has not promised it`);
-    if (rowsOf(disk).length < message.position)
-      this.broken('R2', `${storeId} says that ${message.position} is durable, its disk ends at ${rowsOf(disk).length}`);
+    const { length } = rowsOf(disk);
+    if (length < message.position && !this.#mayHaveForgotten(storeId, length, message.epoch))
+      this.broken('R2', `${storeId} says that ${message.position} is durable, its disk ends at ${length}`);
   }
 
   /** What a store holds and serves now. */
@@ -102,7 +117,8 @@ export class Claims {
     const before = this.#commits.get(storeId) ?? 0;
     if (committed !== before) {
       this.#commits.set(storeId, committed);
-      if (committed < before) this.broken('I7', `the commit of ${storeId} fell from ${before} to ${committed}`);
+      if (committed < before && !this.#mayHaveForgotten(storeId, journal.tail(shard).position, promised))
+        this.broken('I7', `the commit of ${storeId} fell from ${before} to ${committed}`);
       const place = placeAt(journal, shard, committed);
       if (journal.read(shard, committed).type === 'damaged') this.#commits.set(storeId, committed);
       else if (!place) this.broken('I7', `${storeId} has removed what it knows as committed, at ${committed}`);
@@ -138,6 +154,7 @@ export class Claims {
     // A later owner, of whom this one has not heard, may have cut off what it filled.
     if ((memory.hardStates.get(shard)?.promisedEpoch ?? 0) > epoch) return;
     const rows = rowsOf(memory).length;
+    if (this.#mayHaveForgotten(learner, rows, memory.hardStates.get(shard)?.promisedEpoch ?? 0)) return;
     if (tail - rows > this.#limits.caughtUpWithin)
       this.broken('learners', `${learner} is said to have caught up with ${tail}, its disk ends at ${rows}`);
   }

@@ -5,7 +5,7 @@ const seeds = Number(process.env.SEEDS ?? 30);
 const first = Number(process.env.SEED ?? 1);
 
 test(`${seeds} random lives of a shard's log keep every claim`, { timeout: 600_000 }, async () => {
-  const total = { acknowledged: 0, confirmed: 0, epochs: 0, crashes: 0, repaired: 0 };
+  const total = { acknowledged: 0, confirmed: 0, epochs: 0, crashes: 0, repaired: 0, forgotten: 0 };
   for (let seed = first; seed < first + seeds; seed++) {
     const { violations, ...counts } = await simulate(seed);
     expect(violations, `replay with SEED=${seed} SEEDS=1`).toEqual([]);
@@ -17,4 +17,5 @@ test(`${seeds} random lives of a shard's log keep every claim`, { timeout: 600_0
   expect(total.epochs).toBeGreaterThan(seeds * 4);
   expect(total.crashes).toBeGreaterThan(seeds * 2);
   expect(total.repaired).toBeGreaterThan(seeds);
+  expect(total.forgotten).toBeGreaterThan(seeds / 2);
 });

@@ -37,6 +37,8 @@ export interface ShardLife {
   readonly crashes: number;
   /** Damaged records that could be read again. */
   readonly repaired: number;
+  /** Copies that were forgotten. */
+  readonly forgotten: number;
 }
 
 const lifeMs = 15_000;
@@ -84,6 +86,7 @@ class ShardSimulation {
   #confirmed = 0;
   #crashes = 0;
   #repaired = 0;
+  #forgotten = 0;
 
   constructor(seed: number, mistake: ProtocolMistake | undefined) {
     this.#mistake = mistake;
@@ -106,6 +109,7 @@ class ShardSimulation {
       fillBytesMax: spread(this.#random, 50, 5_000),
       fetchBytesMax: spread(this.#random, 100, 5_000),
       caughtUpWithin: between(this.#random, 1, 30),
+      forgetAfterMs: spread(this.#random, 1, 5_000),
     };
     this.#claims = new Claims(this.#limits);
     this.#nodes = Array.from({ length: stores }, (_, i) => this.#makeNode(i));
@@ -146,6 +150,7 @@ class ShardSimulation {
       confirmed: this.#confirmed,
       crashes: this.#crashes,
       repaired: this.#repaired,
+      forgotten: this.#forgotten,
     };
   }
 
@@ -164,6 +169,7 @@ class ShardSimulation {
     const after = applyChange(before, change, this.#maps.length + 1)!;
     this.#maps.push(after);
     const { active } = after.shards[shard]!;
+    this.#claims.mapped(after.shards[shard]!, this.#disks.keys());
     if (active.epoch !== before.shards[shard]!.active.epoch) this.#claims.activated(active, this.#disks);
     for (const node of this.#nodes) this.#hear(node);
   }
@@ -275,6 +281,9 @@ class ShardSimulation {
         clock,
         log: {
           ...silentLog,
+          info: (what) => {
+            if (what.startsWith('forgot')) this.#forgotten += 1;
+          },
           error: (what) => {
             if (what.startsWith('a shard stops')) this.#claims.broken('alarm', what);
           },

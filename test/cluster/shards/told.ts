@@ -3,6 +3,8 @@
  * without the mistake does.
  */
 import type { ProtocolMistake } from '../../../src/cluster/mistakes.ts';
+import { shardLimits } from '../../../src/cluster/shards/follower.ts';
+import { Forgetting } from '../../../src/cluster/shards/forgetting.ts';
 import { Repairs } from '../../../src/cluster/shards/repairs.ts';
 import { Replicas } from '../../../src/cluster/shards/replicas.ts';
 import { decodeShardMessage, type ShardMessage } from '../../../src/cluster/shards/shard-messages.ts';
@@ -12,7 +14,7 @@ import { silentLog } from '../../../src/core/log.ts';
 import { MemoryDisk } from '../../../src/persistence/memory-disk.ts';
 import { MemoryJournal } from '../../../src/persistence/memory-journal.ts';
 import { type EncodedRecord, encodeRecord } from '../../../src/persistence/record.ts';
-import { store } from '../map-fixture.ts';
+import { foundedMap, member, store } from '../map-fixture.ts';
 
 type Answer = ShardMessage['type'];
 
@@ -46,6 +48,24 @@ export const stories: Partial<Record<ProtocolMistake, Story>> = {
     await replica.isSent([rows[1]!]);
     return replica.journal.read(shard, 2).type === 'record' ? undefined : 'the record was sent, and is damaged still';
   },
+  // The map it knows is older than what it agreed to since: it is a replica again.
+  'forgets by grace time alone': async (replica) => {
+    const rows = records(3);
+    await replica.hears({ type: 'append', shard, epoch: 1, previous: start, commit: 3, rows }, 'a');
+    const map = foundedMap([member('a'), member('b'), member('r')], 1);
+    const replicas = [store('a'), store('b')];
+    const placement = {
+      assigned: { epoch: 2, owner: store('a'), boot: 1, replicas },
+      active: { epoch: 2, replicas },
+      learners: [],
+    };
+    replica.forgetting.see({ ...map, shards: [placement] }, 0);
+    replica.forgetting.sweep(0);
+    await replica.hears({ type: 'promise', shard, epoch: 3 }, 'b');
+    replica.forgetting.sweep(2 * shardLimits.forgetAfterMs);
+    const { position } = replica.journal.tail(shard);
+    return position === 3 ? undefined : `epoch 3 is promised, and of 3 records ${position} are left`;
+  },
 };
 
 /** Tells the story of a mistake to a replica that makes it, or to one that does not. @returns what is wrong */
@@ -65,6 +85,7 @@ export const start = { position: 0, epoch: 0, chain: 0 };
 
 export class Told {
   readonly journal: MemoryJournal;
+  readonly forgetting: Forgetting;
   readonly #replicas: Replicas;
   readonly #repairs: Repairs;
   #answer: Answer | undefined;
@@ -85,6 +106,14 @@ export class Told {
       isUp: () => true,
       copies: () => [store('a')],
       repaired: () => {},
+    });
+    this.forgetting = new Forgetting({
+      journal: this.journal,
+      storeId: store('r'),
+      log: silentLog,
+      mistaken: (each) => each === mistake,
+      forgetAfterMs: shardLimits.forgetAfterMs,
+      isOwned: () => false,
     });
     this.#replicas = new Replicas({
       journal: this.journal,

@@ -142,6 +142,7 @@ export class ToyNode implements SimulatedNode {
           // It does not count them, so that everything is looked at each time.
           rewrites: this.#version,
           isComplete: true,
+          excludedEpoch: () => 0,
           record: (position) => recordOf(this.#log[position - 1], position),
         },
       ],
