@@ -11,6 +11,8 @@ import type { NodeStorage } from './node-storage.ts';
 
 const program = fileURLToPath(new URL('../../bin/greenroom.js', import.meta.url));
 const readyWithinMs = 60_000;
+/** Lives of a supervised node that may end before they are ready, one after the other. */
+const startsMax = 3;
 const firstUser = 20_000;
 /** Megabytes: little enough that a command can use it up soon. */
 const heapMax = 384;
@@ -176,7 +178,16 @@ export class ChaosCluster {
         await Promise.race([this.#places.get(name)!.exited, over]);
         if (this.#places.get(name)!.child !== undefined) continue;
         deaths.push({ name, lastWords: this.diagnostics(name) });
-        await startAgain(name);
+        // What killed it may be waiting for its next life.
+        for (let tries = 0; ; tries++) {
+          const failed = await startAgain(name).then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+          if (failed === undefined) break;
+          if (tries >= startsMax || this.#places.get(name)!.child !== undefined) throw failed;
+          deaths.push({ name, lastWords: this.diagnostics(name) });
+        }
       }
     });
     return async () => {
