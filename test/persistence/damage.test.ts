@@ -4,10 +4,11 @@ import { join } from 'node:path';
 
 import { Level } from 'level';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { type Random, seededRandom } from '../../src/core/random.ts';
+import { seededRandom } from '../../src/core/random.ts';
 import { JournalError } from '../../src/persistence/journal.ts';
 import type { LogDamage } from '../../src/persistence/log-walk.ts';
 import { type StoreDamage, verifyStore } from '../../src/persistence/verify.ts';
+import { flipOneBit, irrelevant } from './flips.ts';
 import {
   assertNothingWrong,
   hashOf,
@@ -21,9 +22,6 @@ import {
 /** Flips per kind of store; `GREENROOM_TRIALS=200` runs the long form, `GREENROOM_SEED` another one. */
 const trials = Number(process.env.GREENROOM_TRIALS ?? 40);
 const seed = Number(process.env.GREENROOM_SEED ?? 1);
-
-/** What LevelDB writes for people, and a lock: nothing is read from them. */
-const irrelevant = /^(LOG|LOG\.old|LOCK)$/;
 
 describe('after one flipped bit anywhere in a store, nothing wrong, missing or stale is ever read', () => {
   for (const [kind, make] of Object.entries(storeKinds)) {
@@ -167,27 +165,6 @@ describe('verifying a store offline', () => {
     }
   });
 });
-
-async function flipOneBit(directory: string, random: Random): Promise<string> {
-  const files = (await readdir(directory, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && !irrelevant.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  for (;;) {
-    const path = files[Math.floor(random.next() * files.length)]!;
-    const { size } = await stat(path);
-    if (size === 0) continue;
-    const at = Math.floor(random.next() * size);
-    const bit = Math.floor(random.next() * 8);
-    const file = await open(path, 'r+');
-    const byte = Buffer.alloc(1);
-    await file.read(byte, 0, 1, at);
-    byte[0]! ^= 1 << bit;
-    await file.write(byte, 0, 1, at);
-    await file.close();
-    return `${path} byte ${at} of ${size} bit ${bit}`;
-  }
-}
 
 /** Opens and reads everything. Fails if anything is wrong, or if a refused store was changed. */
 async function tryToRead(directory: string, { truth }: StoredTruth): Promise<'refused' | 'told' | 'whole'> {

@@ -1,14 +1,15 @@
 /** What is made of a damaged store when its loss is accepted: the part of each log that verifies, and nothing else. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
-import { type Random, seededRandom } from '../../src/core/random.ts';
+import { seededRandom } from '../../src/core/random.ts';
 import { JournalError } from '../../src/persistence/journal.ts';
 import type { RecordHead } from '../../src/persistence/record.ts';
 import { finishSalvage, type SalvagePlan, salvageStore } from '../../src/persistence/salvage-store.ts';
 import { Writer } from '../../src/testing/journal-suite.ts';
+import { flip, flipOneBit } from './flips.ts';
 import {
   copySettled,
   hashOf,
@@ -202,28 +203,4 @@ async function salvageAndCompare(
 /** Of a suffix that was cut off, and written before what is there in its place. */
 function isOlder(found: RecordHead, was: RecordHead): boolean {
   return found.chain !== was.chain && found.epoch <= was.epoch && found.time <= was.time;
-}
-
-async function flipOneBit(directory: string, random: Random): Promise<string> {
-  const files = (await readdir(directory, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && !/^(LOG|LOG\.old|LOCK)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  for (;;) {
-    const path = files[Math.floor(random.next() * files.length)]!;
-    const { size } = await stat(path);
-    if (size === 0) continue;
-    const at = Math.floor(random.next() * size);
-    await flip(path, at, Math.floor(random.next() * 8));
-    return `${path} byte ${at} of ${size}`;
-  }
-}
-
-async function flip(path: string, at: number, bit = 0): Promise<void> {
-  const file = await open(path, 'r+');
-  const byte = Buffer.alloc(1);
-  await file.read(byte, 0, 1, at);
-  byte[0]! ^= 1 << bit;
-  await file.write(byte, 0, 1, at);
-  await file.close();
 }
