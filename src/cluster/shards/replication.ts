@@ -156,6 +156,8 @@ export class Replication {
   mismatched(from: StoreId, at: LogPlace, tail: Position, commit: Position): void {
     const follower = this.#followers.get(from);
     if (!follower) return;
+    // A learner whose map did not name it yet may have forgotten its copy (R4).
+    if (!follower.counts) follower.acknowledged = Math.min(follower.acknowledged, tail);
     if (follower.state !== 'probing') {
       this.#probe(follower);
       return;

@@ -19,7 +19,8 @@ export class SnapshotFolds {
   readonly #journal: Journal;
   readonly #definitions: ReadonlyMap<string, ActorDefinition>;
   readonly #walked = new Map<number, number>();
-  readonly #folds = new Map<string, Fold>();
+  /** By shard and actor. */
+  readonly #folds = new Map<number, Map<string, Fold>>();
 
   constructor(journal: Journal, definitions: readonly ActorDefinition[]) {
     this.#journal = journal;
@@ -31,6 +32,11 @@ export class SnapshotFolds {
     const folds: SnapshotFold[] = [];
     for (let shard = 0; shard < this.#journal.identity.shardCount; shard++) {
       const committed = this.#journal.committed(shard);
+      // The copy was forgotten: what fills it again is folded from its beginning.
+      if (committed < (this.#walked.get(shard) ?? 0)) {
+        this.#walked.delete(shard);
+        this.#folds.delete(shard);
+      }
       for (let position = (this.#walked.get(shard) ?? 0) + 1; position <= committed; position++) {
         const fold = this.#walk(shard, position);
         if (fold) folds.push(fold);
@@ -47,10 +53,12 @@ export class SnapshotFolds {
     const memory = this.#definitions.get(head.type)?.memory;
     if (!memory) return undefined;
     const actor = `${head.type}/${head.id}`;
-    let fold = this.#folds.get(actor);
+    const folds = this.#folds.get(shard) ?? new Map<string, Fold>();
+    this.#folds.set(shard, folds);
+    let fold = folds.get(actor);
     if (!fold) {
       fold = { state: memory.initialState(head.id), isKnown: true, ordinal: 0 };
-      this.#folds.set(actor, fold);
+      folds.set(actor, fold);
     }
     // A hollow record names no actor, but leaves a gap.
     if (head.ordinal !== fold.ordinal + 1) fold.isKnown = false;
