@@ -3,7 +3,8 @@
  * Nothing reads it, so it may go slowly, without an fsync, and be left in the middle: the next opening goes on.
  *
  * One shard after the other: a chunk of keys is read, then deleted; in the end LevelDB is asked to rewrite the tables
- * of that range, because without it the space would only come back as other rows are written there.
+ * of that range, because without it the space would only come back as other rows are written there, which never happens. That
+ * goes by what the range takes, so a life that ended after the last chunk is made good, too.
  */
 import type { ShardId } from '../core/ids.ts';
 import { keyLetters, shardPrefix } from './keys.ts';
@@ -11,6 +12,8 @@ import type { Database } from './log-scan.ts';
 
 /** Rows deleted at a time. Higher: over sooner; a batch that waits for them waits longer. */
 const rowsPerChunk = 512;
+/** A range whose tables take less than this is left alone: LevelDB knows sizes to a block or two, and an empty one takes none. */
+const compactBytesMin = 64 * 1024;
 
 export interface ForgottenRowsDriver {
   database(): Database;
@@ -67,7 +70,6 @@ export class ForgottenRows {
 
   async #clear(gte: Buffer, lt: Buffer): Promise<void> {
     const database = this.#driver.database();
-    let deleted = 0;
     // A new range each time: an iterator would hold back what was deleted meanwhile.
     for (let from: { readonly gte: Buffer } | { readonly gt: Buffer } = { gte }; !this.#isStopped; ) {
       let keys: Buffer[];
@@ -87,15 +89,23 @@ export class ForgottenRows {
         this.#driver.failed(error as Error);
         return;
       }
-      deleted += keys.length;
       from = { gt: keys.at(-1)! };
     }
-    if (deleted > 0 && !this.#isStopped) await compact(database, gte, lt);
+    if (!this.#isStopped) await compact(database, gte, lt);
   }
 }
 
 async function compact(database: Database, from: Buffer, to: Buffer): Promise<void> {
   // On every platform but browsers the database is a ClassicLevel, which can.
-  const level = database as unknown as { compactRange?: (from: Buffer, to: Buffer) => Promise<void> };
-  await level.compactRange?.(from, to).catch(() => {});
+  const level = database as unknown as Partial<Classic>;
+  try {
+    if (((await level.approximateSize?.(from, to)) ?? 0) >= compactBytesMin) await level.compactRange?.(from, to);
+  } catch {
+    // The next opening tries again.
+  }
+}
+
+interface Classic {
+  approximateSize(from: Buffer, to: Buffer): Promise<number>;
+  compactRange(from: Buffer, to: Buffer): Promise<void>;
 }

@@ -104,6 +104,28 @@ describe('the rows of a forgotten log leave the database', () => {
     assert.deepEqual((await verifyStore(copy)).damages, []);
   });
 
+  test('and the space comes back also if the rows were deleted, and the process died', async () => {
+    await journal.close();
+    journal = await openAt(directory, { keepForgotten: true });
+    const before = await diskBytes();
+    journal.forget(0, ignore);
+    await journal.flush();
+    await journal.close();
+    const database = open(directory);
+    for (const letter of [keyLetters.wake, keyLetters.actor, keyLetters.log])
+      await database.batch(
+        (await database.keys({ gte: shardPrefix(letter, 0, 0), lt: shardPrefix(letter, 0, 1) }).all()).map((key) => ({
+          type: 'del' as const,
+          key,
+        })),
+      );
+    await database.close();
+    journal = await openAt(directory);
+    await journal.forgottenGone();
+    const after = await diskBytes();
+    assert.ok(after < before / 10, `${before} bytes of tables before, ${after} after`);
+  });
+
   test('a store that dies before the forgetting is synced has the whole log', async () => {
     const truth = await truthOf(journal);
     const copy = join(parent.path, 'copy');
