@@ -12,6 +12,7 @@ import { type ClusterMember, protocolVersions } from './cluster/member.ts';
 import { ClusterNode } from './cluster/node.ts';
 import type { NodeOptions } from './cluster/node-options.ts';
 import { type PulseThread, startPulseThread } from './cluster/pulse-thread.ts';
+import { shardLimits } from './cluster/shards/follower.ts';
 import { systemClock, systemRandom } from './cluster/system-clock.ts';
 import { type Duration, durationMs } from './core/duration.ts';
 import { GreenroomError } from './core/errors.ts';
@@ -67,6 +68,7 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
     }),
   );
   const graceMs = optionMs('shutdownGrace', options.shutdownGrace, defaults.shutdownGraceMs);
+  const forgetAfterMs = optionMs('forgetAfter', options.forgetAfter, shardLimits.forgetAfterMs);
   const maxActive = wholeNumber('maxActive', options.maxActive, defaults.maxActive, Number.MAX_SAFE_INTEGER);
   const started: { close(): Promise<unknown> }[] = [];
   const stop = async () => {
@@ -107,6 +109,7 @@ export async function startNode(options: NodeOptions): Promise<GreenroomNode> {
       seeds: store.seeds,
       founds: store.founds,
       zone: options.zone ?? '',
+      shardLimits: { ...shardLimits, forgetAfterMs },
       expelled: (reason) => fail(new GreenroomError('FORBIDDEN', reason)),
     });
     const edge = await serveHttp(options, node);

@@ -57,6 +57,8 @@ export interface NodeOptions {
   readonly maxActive?: number;
   /** How long a stop waits for commands in progress. Default 10 s. */
   readonly shutdownGrace?: Duration;
+  /** How long a copy of a shard that moved to other nodes is kept. Default 10 m. */
+  readonly forgetAfter?: Duration;
   /** Bearer tokens that may call; undefined: everyone may. */
   readonly tokens?: readonly string[];
   /** Foreign origins that browsers may call from. */

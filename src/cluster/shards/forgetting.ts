@@ -6,8 +6,9 @@
  * Why a promise above it forbids it: the map is older than what this store agreed to since. It may be a replica again,
  * and what it acknowledged may be needed.
  *
- * Two things more than the rule asks. Nothing is deleted while an epoch is assigned and not active: its owner is copying
- * logs. And the promise is raised to the active epoch first: an owner of an earlier one, who does not know yet that it is
+ * Three things more than the rule asks. Nothing is deleted while an epoch is assigned and not active: its owner is copying
+ * logs. Nor while the shard lacks a copy, fills one, or has one on a node that is not up: should its set be lost, whoever
+ * has more than is left of it is asked (recovery.ts). And the promise is raised to the active epoch first: an owner of an earlier one, who does not know yet that it is
  * over, is refused, instead of sealing with the empty log of a store that had more.
  *
  * Nobody reads such a copy: an owner seals and fetches from the active set, of an epoch that this store promised.
@@ -18,6 +19,15 @@ import type { Journal } from '../../persistence/journal.ts';
 import type { ClusterMap, ShardPlacement } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 
+/** Whether the shard has all its copies, on nodes that are up, and nobody is being filled. */
+export function isWhole({ replicas, members }: ClusterMap, { active, learners }: ShardPlacement): boolean {
+  return (
+    learners.length === 0 &&
+    active.replicas.length >= replicas &&
+    active.replicas.every((store) => members.get(store)?.status === 'up')
+  );
+}
+
 /** Whether the map names this store in no set of the shard. */
 export function isExcluded({ active, assigned, learners }: ShardPlacement, storeId: StoreId): boolean {
   return ![active.replicas, assigned.replicas, learners].some((set) => set.includes(storeId));
@@ -25,6 +35,8 @@ export function isExcluded({ active, assigned, learners }: ShardPlacement, store
 
 export interface CopyStanding {
   readonly placement: ShardPlacement;
+  /** See {@link isWhole}. */
+  readonly isWhole: boolean;
   readonly storeId: StoreId;
   /** The highest epoch this store has promised for the shard; 0: none. */
   readonly promisedEpoch: number;
@@ -38,6 +50,7 @@ export function mayForget(copy: CopyStanding): boolean {
   const { active, assigned } = copy.placement;
   return (
     isExcluded(copy.placement, copy.storeId) &&
+    copy.isWhole &&
     active.epoch > 0 &&
     assigned.epoch === active.epoch &&
     copy.promisedEpoch <= active.epoch &&
@@ -97,7 +110,8 @@ export class Forgetting {
       if (tail === 0 || excludedForMs < forgetAfterMs || isOwned(shard)) continue;
       const placement = this.#map!.shards[shard]!;
       const promisedEpoch = journal.hardState(shard)?.promisedEpoch ?? 0;
-      const copy = { placement, storeId, promisedEpoch, excludedForMs, forgetAfterMs };
+      const isWholeNow = isWhole(this.#map!, placement);
+      const copy = { placement, isWhole: isWholeNow, storeId, promisedEpoch, excludedForMs, forgetAfterMs };
       if (mayForget(copy) || mistaken('forgets by grace time alone')) {
         this.#forget(shard, placement);
         return;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterMap, ShardPlacement } from '../../../src/cluster/membership/cluster-map.ts';
-import { Forgetting, mayForget } from '../../../src/cluster/shards/forgetting.ts';
+import { Forgetting, isWhole, mayForget } from '../../../src/cluster/shards/forgetting.ts';
 import type { NodeName } from '../../../src/core/ids.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import { MemoryJournal } from '../../../src/persistence/memory-journal.ts';
@@ -18,7 +18,14 @@ const withUs = [...replicas, store('r')];
 const forgetAfterMs = 1_000;
 
 describe('R4: a copy may be forgotten', () => {
-  const copy = { placement: elsewhere, storeId: store('r'), promisedEpoch: 5, excludedForMs: 1_000, forgetAfterMs };
+  const copy = {
+    placement: elsewhere,
+    isWhole: true,
+    storeId: store('r'),
+    promisedEpoch: 5,
+    excludedForMs: 1_000,
+    forgetAfterMs,
+  };
   const cases: readonly [string, boolean, Partial<typeof copy>][] = [
     ['once the map has not named the store for the grace period', true, {}],
     ['not sooner', false, { excludedForMs: 999 }],
@@ -36,10 +43,35 @@ describe('R4: a copy may be forgotten', () => {
       false,
       { placement: { ...elsewhere, assigned: { ...elsewhere.assigned, epoch: 6 } } },
     ],
+    ['not while the shard is in trouble', false, { isWhole: false }],
     ['not if nothing was ever active', false, { placement: foundedMap([], 1).shards[0]!, promisedEpoch: 0 }],
   ];
   for (const [title, expected, given] of cases)
     test(title, () => expect(mayForget({ ...copy, ...given })).toBe(expected));
+});
+
+describe('a shard is whole', () => {
+  const map = (down?: string, copies = 2) =>
+    foundedMap(
+      ['a', 'b', 'r'].map((name) => member(name, name === down ? { status: 'down' } : {})),
+      1,
+      copies,
+    );
+  const cases: readonly [string, boolean, ClusterMap, Partial<ShardPlacement>][] = [
+    ['with all its copies on nodes that are up', true, map(), {}],
+    ['whoever else is down', true, map('r'), {}],
+    ['not with one on a node that is down', false, map('b'), {}],
+    [
+      'not with one of a store that nobody knows',
+      false,
+      map(),
+      { active: { epoch: 5, replicas: [store('a'), store('x')] } },
+    ],
+    ['not with fewer than there should be', false, map(undefined, 3), {}],
+    ['not while one is being filled', false, map(), { learners: [store('c')] }],
+  ];
+  for (const [title, expected, of, given] of cases)
+    test(title, () => expect(isWhole(of, { ...elsewhere, ...given })).toBe(expected));
 });
 
 describe('copies are forgotten', () => {
@@ -54,6 +86,7 @@ describe('copies are forgotten', () => {
     }
     await journal.flush();
     const owned = new Set<number>();
+    const down = new Set<string>();
     const forgetting = new Forgetting({
       journal,
       storeId: store('r'),
@@ -63,11 +96,11 @@ describe('copies are forgotten', () => {
       isOwned: (shard) => owned.has(shard),
     });
     const map = (placement: ShardPlacement): ClusterMap => ({
-      ...foundedMap([member('a'), member('b'), member('r')], shardCount),
+      ...foundedMap([member('a'), member('b', { status: down.has('b') ? 'down' : 'up' }), member('r')], shardCount, 2),
       shards: Array.from({ length: shardCount }, () => placement),
     });
     const lengths = () => Array.from({ length: shardCount }, (_, shard) => journal.tail(shard).position);
-    return { journal, forgetting, map, lengths, owned };
+    return { journal, forgetting, map, lengths, owned, down };
   };
 
   test('one at a time, the next once that is durable; the promise rises to the active epoch', async () => {
@@ -112,5 +145,17 @@ describe('copies are forgotten', () => {
     forgetting.see(map(elsewhere), 0);
     for (const nowMs of [0, 5_000]) forgetting.sweep(nowMs);
     expect(lengths()).toEqual([3]);
+  });
+
+  test('not while a node that holds the shard is down: it may be asked for what it has', async () => {
+    const { forgetting, map, lengths, down } = await setUp(1);
+    down.add('b');
+    forgetting.see(map(elsewhere), 0);
+    for (const nowMs of [0, 5_000]) forgetting.sweep(nowMs);
+    expect(lengths()).toEqual([3]);
+    down.delete('b');
+    forgetting.see(map(elsewhere), 5_000);
+    forgetting.sweep(5_000);
+    expect(lengths()).toEqual([0]);
   });
 });

@@ -52,7 +52,7 @@ export const stories: Partial<Record<ProtocolMistake, Story>> = {
   'forgets by grace time alone': async (replica) => {
     const rows = records(3);
     await replica.hears({ type: 'append', shard, epoch: 1, previous: start, commit: 3, rows }, 'a');
-    const map = foundedMap([member('a'), member('b'), member('r')], 1);
+    const map = foundedMap([member('a'), member('b'), member('r')], 1, 2);
     const replicas = [store('a'), store('b')];
     const placement = {
       assigned: { epoch: 2, owner: store('a'), boot: 1, replicas },
