@@ -18,7 +18,7 @@ import { Inbox } from './inbox.ts';
 import type { MemberOptions } from './member-options.ts';
 import { AddressBook } from './membership/address-book.ts';
 import { Adverts } from './membership/adverts.ts';
-import type { ClusterMap, MapChange, Member } from './membership/cluster-map.ts';
+import { type ClusterMap, type MapChange, type Member, membersOf } from './membership/cluster-map.ts';
 import { Drains } from './membership/drains.ts';
 import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
 import { foundingMap } from './membership/founding.ts';
@@ -396,7 +396,7 @@ export class ClusterMember implements TransportHandlers {
     }
     const self = map.members.get(this.storeId);
     if (self) this.#joining.forget(map.members.keys());
-    const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
+    const members = membersOf(map);
     this.control.setMembers(members.map(({ storeId }) => storeId));
     this.#addresses.note(map);
     this.#dialPeers();
@@ -494,6 +494,6 @@ export class ClusterMember implements TransportHandlers {
   }
 
   memberNamed(node: string): Member | undefined {
-    return [...(this.#map?.members.values() ?? [])].find((each) => each.node === node && each.status !== 'removed');
+    return membersOf(this.#map).find((member) => member.node === node);
   }
 }

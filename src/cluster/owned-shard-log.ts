@@ -6,7 +6,15 @@
  */
 import type { AppendedAt, AppendOutcome, Confirmation, ShardLog } from '../actors/shard-log.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId } from '../core/ids.ts';
-import type { ActorIndexEntry, Completion, Journal, ListedWake, ReadResult, WakeMark } from '../persistence/journal.ts';
+import {
+  type ActorIndexEntry,
+  type Completion,
+  type Journal,
+  type ListedWake,
+  type ReadResult,
+  unheard,
+  type WakeMark,
+} from '../persistence/journal.ts';
 import { encodeRecord, type RecordDraft } from '../persistence/record.ts';
 import { epochStart } from './epoch-start.ts';
 
@@ -44,11 +52,7 @@ export class OwnedShardLog implements ShardLog, Completion {
     this.#time = tail.time;
     this.#committed = tail.position;
     const { identity } = journal;
-    journal.setHardState(
-      shard,
-      { promisedEpoch: this.epoch, promisedTo: identity.storeId },
-      { durable() {}, failed() {} },
-    );
+    journal.setHardState(shard, { promisedEpoch: this.epoch, promisedTo: identity.storeId }, unheard);
     const start = epochStart(identity.clusterId, identity.storeId, [identity.storeId]);
     const began = { committed: () => whenServing.durable(), lost: (error: Error) => whenServing.failed(error) };
     this.epochBeganAt = this.append(start, timeMs, began).time;

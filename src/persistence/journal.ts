@@ -99,6 +99,9 @@ export interface Completion {
   failed(error: Error): void;
 }
 
+/** For who need not hear. */
+export const unheard: Completion = { durable() {}, failed() {} };
+
 export type ReadResult =
   | { readonly type: 'record'; readonly head: RecordHead; readonly body: Buffer }
   /** Its body was deleted; its place, epoch, hash and chain remain. */

@@ -18,7 +18,7 @@ import type { Position, ShardId } from '../core/ids.ts';
 import { decodeCheckpoint } from './checkpoint.ts';
 import { decodeEpochStartBody } from './codec.ts';
 import { decodeHollowBlock } from './hollow.ts';
-import { type Completion, emptyTail, type Journal, type ReadResult, type StoreIdentity } from './journal.ts';
+import { emptyTail, type Journal, type ReadResult, type StoreIdentity, unheard } from './journal.ts';
 import { checkpointKey, keyLetters, letterRange, parseLogKey } from './keys.ts';
 import { LevelJournal } from './level-journal.ts';
 import { readRow } from './log-row.ts';
@@ -65,7 +65,6 @@ export type SalvagePlan = (remains: Remains) => {
 
 const rowsPerChunk = 1000;
 const pendingBytesMax = 16 * 1024 * 1024;
-const ignore: Completion = { durable() {}, failed() {} };
 
 /**
  * @param path of the damaged store; no node may run on it
@@ -154,7 +153,7 @@ async function fill(
         await journal.flush();
         journal.commit(log.shard, journal.tail(log.shard).position);
       }
-      for (const [name, value] of controls) journal.setControl(name, value, ignore);
+      for (const [name, value] of controls) journal.setControl(name, value, unheard);
       await journal.flush();
     } finally {
       await journal.close();
@@ -244,8 +243,8 @@ function copiesIn(result: ReadResult): number | undefined {
 async function append(journal: Journal, shard: ShardId, { position, result, bytes }: ScannedRow): Promise<void> {
   if (result.type === 'hollow') {
     const { epoch, actorHash, bodyCrc, chain } = result;
-    journal.appendHollow(shard, { position, epoch, actorHash, bodyCrc, chain }, ignore);
-  } else if ('head' in result && result.head && bytes) journal.append(shard, { head: result.head, bytes }, ignore);
+    journal.appendHollow(shard, { position, epoch, actorHash, bodyCrc, chain }, unheard);
+  } else if ('head' in result && result.head && bytes) journal.append(shard, { head: result.head, bytes }, unheard);
   if (journal.pendingBytes <= pendingBytesMax) return;
   await journal.flush();
   journal.commit(shard, position);

@@ -12,7 +12,7 @@ import type { Clock } from '../../core/clock.ts';
 import { GreenroomError } from '../../core/errors.ts';
 import type { StoreId } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
-import type { Journal } from '../../persistence/journal.ts';
+import { type Journal, unheard } from '../../persistence/journal.ts';
 import type { ControlCodec } from './control-codec.ts';
 import { ControlLog } from './control-log.ts';
 import type { ControlOptions } from './control-options.ts';
@@ -134,7 +134,7 @@ export class ControlDriver<Change, Snapshot> {
     this.#log = undefined;
     this.#stateToWrite = undefined;
     this.#snapshotToWrite = undefined;
-    journal.setControl('raft-snapshot', codec.encodeSnapshot(snapshot), { durable() {}, failed() {} });
+    journal.setControl('raft-snapshot', codec.encodeSnapshot(snapshot), unheard);
     return new Promise((resolve, reject) => {
       journal.setControl('raft', codec.encodeState(state), {
         durable: () => {
@@ -364,7 +364,7 @@ export class ControlDriver<Change, Snapshot> {
     this.#stateToWrite = undefined;
     if (this.#snapshotToWrite) {
       const bytes = codec.encodeSnapshot(this.#snapshotToWrite);
-      journal.setControl('raft-snapshot', bytes, { durable() {}, failed() {} });
+      journal.setControl('raft-snapshot', bytes, unheard);
     }
     this.#snapshotToWrite = undefined;
     journal.setControl('raft', codec.encodeState(toWrite.state), {

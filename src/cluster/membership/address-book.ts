@@ -5,9 +5,9 @@
  * two voters that had restarted knew each other's former disks only, and the third disk was gone.)
  */
 import type { StoreId } from '../../core/ids.ts';
-import type { Journal } from '../../persistence/journal.ts';
+import { type Journal, unheard } from '../../persistence/journal.ts';
 import type { PeerAddress } from '../../transport/transport.ts';
-import type { ClusterMap } from './cluster-map.ts';
+import { type ClusterMap, membersOf } from './cluster-map.ts';
 
 /** Of the control rows. */
 export const addressesRow = 'addresses';
@@ -38,10 +38,10 @@ export class AddressBook {
   note(map: ClusterMap): void {
     if (map.version < this.#version || this.#journal.status !== 'open') return;
     this.#version = map.version;
-    const members = [...map.members.values()].filter(({ status }) => status !== 'removed');
+    const members = membersOf(map);
     this.#members = members.map(({ storeId, address }) => [storeId, address]);
     const text = JSON.stringify([this.#version, this.#members]);
-    this.#journal.setControl(row, Buffer.from(text), { durable() {}, failed() {} });
+    this.#journal.setControl(row, Buffer.from(text), unheard);
   }
 }
 

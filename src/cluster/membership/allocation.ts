@@ -9,7 +9,7 @@
  * Source: bounded loads are those of Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads" (2018).
  */
 import type { ShardId, StoreId } from '../../core/ids.ts';
-import type { ClusterMap } from './cluster-map.ts';
+import { type ClusterMap, membersOf } from './cluster-map.ts';
 import type { Eligible } from './eligibility.ts';
 import { type PreferredStores, preferredStores } from './hash-ring.ts';
 import { desiredOwners, type Knows } from './owner-placement.ts';
@@ -35,6 +35,6 @@ export function desiredPlacement(map: ClusterMap, eligible: Eligible, knows?: Kn
 
 /** The ring of all members that are not removed, whatever state they are in: a state that changes rebuilds nothing. */
 export function ringOf(map: ClusterMap): PreferredStores {
-  const stores = [...map.members.values()].filter(({ status }) => status !== 'removed').map(({ storeId }) => storeId);
+  const stores = membersOf(map).map(({ storeId }) => storeId);
   return preferredStores(map.shardCount, stores);
 }

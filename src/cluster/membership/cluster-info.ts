@@ -9,7 +9,7 @@ import type { ClusterMember } from '../member.ts';
 import type { ClusterMap, ShardPlacement } from './cluster-map.ts';
 import { isLost, isRecovering } from './loss.ts';
 import { writeQuorum } from './quorum.ts';
-import { shardsInDoubt } from './shards-in-doubt.ts';
+import { namesIn, shardInDoubt } from './shards-in-doubt.ts';
 
 export interface MemberReport extends MemberInfo {
   /** This node talks with it, or is it. */
@@ -57,16 +57,14 @@ export function clusterInfo(member: Viewer, node: NodeName): ClusterReport {
 
 export function shardInfos(member: Viewer, hasFailed: boolean): readonly ShardInfo[] {
   const { map } = member;
-  const nameOf = (store: StoreId) => map?.members.get(store)?.node ?? (store as string as NodeName);
-  const doubts = new Map(
-    map && shardsInDoubt(map, (store) => reaches(member, store)).map((each) => [each.shard, each]),
-  );
-  return (map?.shards ?? []).map((placement, shard) => {
+  if (!map) return [];
+  const nameOf = namesIn(map);
+  return map.shards.map((placement, shard) => {
     const { assigned, active, learners, loss } = placement;
-    const doubt = doubts.get(shard);
-    const lost = isLost(map!, placement);
-    const status = lost ? 'stopped' : statusOf(member, map!, placement, hasFailed);
-    const reason = status === 'stopped' && doubt ? reasonOf(doubt, lost, isRecovering(placement)) : undefined;
+    const lost = isLost(map, placement);
+    const status = lost ? 'stopped' : statusOf(member, map, placement, hasFailed);
+    const doubt = status === 'stopped' ? shardInDoubt(map, shard, (store) => reaches(member, store)) : undefined;
+    const reason = doubt && reasonOf(doubt, lost, isRecovering(placement));
     return {
       shard,
       epoch: assigned.epoch,
@@ -116,6 +114,7 @@ function statusOf(
   return isServed ? 'active' : 'starting';
 }
 
-function reaches(member: Viewer, store: StoreId): boolean {
+/** This node talks with the store, or is it. */
+export function reaches(member: Pick<Viewer, 'storeId' | 'isUp'>, store: StoreId): boolean {
   return store === member.storeId || member.isUp(store);
 }

@@ -81,6 +81,11 @@ export interface ClusterMap {
   readonly shards: readonly ShardPlacement[];
 }
 
+/** Those that were not removed. */
+export function membersOf(map: ClusterMap | undefined): readonly Member[] {
+  return [...(map?.members.values() ?? [])].filter(({ status }) => status !== 'removed');
+}
+
 /** A new epoch of one shard. `after` is the assigned epoch it follows: the change is void if that is no longer so. */
 export interface Assignment {
   readonly shard: ShardId;

@@ -14,7 +14,7 @@
  * - `active` still changes only to what was assigned (C1, C2).
  */
 import type { Epoch, ShardId, StoreId } from '../../core/ids.ts';
-import type { ClusterMap, MapChange, Member, ShardPlacement } from './cluster-map.ts';
+import { type ClusterMap, type MapChange, type Member, membersOf, type ShardPlacement } from './cluster-map.ts';
 import { sealQuorum } from './quorum.ts';
 
 /** Whom a new owner asks to promise, and how many of them have to answer. */
@@ -123,5 +123,5 @@ function withoutStores(map: ClusterMap, lost: ReadonlySet<StoreId>, atMs: number
 }
 
 function remaining(map: ClusterMap): readonly StoreId[] {
-  return [...map.members.values()].filter(({ status }) => status !== 'removed').map(({ storeId }) => storeId);
+  return membersOf(map).map(({ storeId }) => storeId);
 }

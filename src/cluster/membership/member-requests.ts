@@ -1,7 +1,7 @@
 /** What operators ask about members: drain one that is to leave, remove one that is gone. */
 import { GreenroomError } from '../../core/errors.ts';
 import type { ClusterMember } from '../member.ts';
-import type { Member } from './cluster-map.ts';
+import { type Member, membersOf } from './cluster-map.ts';
 import { sealSet } from './loss.ts';
 
 /** The member leaves: everything it holds moves to others, then it is removed. Resolves once that has begun. */
@@ -44,7 +44,7 @@ export async function removeMember(member: ClusterMember, node: string, atMs: nu
 function named(member: ClusterMember, node: string): Member {
   const found = member.memberNamed(node);
   if (found) return found;
-  const names = [...(member.map?.members.values() ?? [])].filter(({ status }) => status !== 'removed');
+  const names = membersOf(member.map);
   throw new GreenroomError(
     'NOT_FOUND',
     `there is no member '${node}'; there is ${
@@ -56,7 +56,8 @@ function named(member: ClusterMember, node: string): Member {
   );
 }
 
-async function commit(member: ClusterMember, change: Parameters<ClusterMember['propose']>[0]): Promise<void> {
+/** Has the cluster decide a change. @throws GreenroomError `UNAVAILABLE` if it cannot now */
+export async function commit(member: ClusterMember, change: Parameters<ClusterMember['propose']>[0]): Promise<void> {
   try {
     await member.propose(change);
   } catch (error) {

@@ -11,9 +11,11 @@ import type { ShardId, StoreId } from '../../core/ids.ts';
 import { isMajority } from '../control/voters.ts';
 import type { LossAccepted, LossRequest, RecoveryInfo } from '../gateway.ts';
 import type { ClusterMember } from '../member.ts';
-import type { ClusterMap, Member } from './cluster-map.ts';
+import { reaches } from './cluster-info.ts';
+import { type ClusterMap, type Member, membersOf } from './cluster-map.ts';
 import { isGone, lostShards, mapAfterControlLoss } from './loss.ts';
 import { applyChange, mapFromPlain, mapToPlain } from './map-changes.ts';
+import { commit } from './member-requests.ts';
 import { namesIn, shardsInDoubt } from './shards-in-doubt.ts';
 
 /** The question that members answer each other about it. */
@@ -70,8 +72,7 @@ export class Recovery {
   }
 
   #reaches(store: StoreId): boolean {
-    const { member } = this.#options;
-    return store === member.storeId || member.isUp(store);
+    return reaches(this.#options.member, store);
   }
 
   /** Members that are not given up, and not in reach. */
@@ -153,9 +154,9 @@ export class Recovery {
     this.#mustBeKnown(request, shards);
     this.#mustAllBeThere(map, stores);
     for (const { storeId, boot, downSinceMs } of lost)
-      if (downSinceMs === 0) await this.#propose({ type: 'memberDown', storeId, boot, atMs: wallMs() });
+      if (downSinceMs === 0) await commit(member, { type: 'memberDown', storeId, boot, atMs: wallMs() });
     const lives = lost.map(({ storeId, boot }) => ({ storeId, boot }));
-    await this.#propose({ type: 'lossAccepted', lost: lives, shards, atMs: wallMs() });
+    await commit(member, { type: 'lossAccepted', lost: lives, shards, atMs: wallMs() });
     const back = lost.filter(({ storeId }) => !isGone(member.map!, storeId));
     if (back.length > 0) throw forbidden(`nothing was done: ${list(back.map(({ node }) => node))} came back meanwhile`);
     return { shards, removed: lost.map(({ node }) => node), controlLog: false };
@@ -175,17 +176,6 @@ export class Recovery {
       throw forbidden(
         `everyone who is left has to be there, and ${list(away)} cannot be reached: what is on that disk may be the best copy. Start it, or name it as lost, too`,
       );
-  }
-
-  async #propose(change: Parameters<ClusterMember['propose']>[0]): Promise<void> {
-    try {
-      await this.#options.member.propose(change);
-    } catch (error) {
-      throw new GreenroomError('UNAVAILABLE', `the cluster cannot decide now: ${(error as Error).message}`, {
-        retryAfterMs: 1_000,
-        cause: error,
-      });
-    }
   }
 
   // ---- when nobody can decide any more ------------------------------------------------------------------------
@@ -276,10 +266,6 @@ function newestLog(held: ReadonlyMap<StoreId, ControlLogHeld>): StoreId {
 
 function newer(a: ClusterMap | undefined, b: ClusterMap | undefined): ClusterMap | undefined {
   return a && (!b || a.version >= b.version) ? a : b;
-}
-
-function membersOf(map: ClusterMap): readonly Member[] {
-  return [...map.members.values()].filter(({ status }) => status !== 'removed');
 }
 
 function list(names: readonly string[]): string {

@@ -6,7 +6,7 @@
  * take note: so only what is newer by two is worth writing, else nodes that do nothing would never come to rest.
  */
 import type { StoreId } from '../../core/ids.ts';
-import type { Journal } from '../../persistence/journal.ts';
+import { type Journal, unheard } from '../../persistence/journal.ts';
 
 const row = 'witnessed';
 /** Stores that are remembered. Beyond, the one noted first is forgotten. */
@@ -44,6 +44,6 @@ export class Witness {
     if (![...this.#seen].some(isNewer)) return;
     for (const [storeId, batch] of this.#seen) this.#written.set(storeId, batch);
     const text = JSON.stringify([...this.#seen]);
-    this.#journal.setControl(row, Buffer.from(text), { durable() {}, failed() {} });
+    this.#journal.setControl(row, Buffer.from(text), unheard);
   }
 }

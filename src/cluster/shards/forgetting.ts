@@ -15,7 +15,7 @@
  */
 import type { Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { Log } from '../../core/log.ts';
-import type { Journal } from '../../persistence/journal.ts';
+import { type Journal, unheard } from '../../persistence/journal.ts';
 import type { ClusterMap, ShardPlacement } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 
@@ -123,11 +123,7 @@ export class Forgetting {
     const { journal, log } = this.#options;
     const promised = journal.hardState(shard)?.promisedEpoch ?? 0;
     if (promised < active.epoch)
-      journal.setHardState(
-        shard,
-        { promisedEpoch: active.epoch, promisedTo: assigned.owner },
-        { durable() {}, failed() {} },
-      );
+      journal.setHardState(shard, { promisedEpoch: active.epoch, promisedTo: assigned.owner }, unheard);
     const { position } = journal.tail(shard);
     this.#isBusy = true;
     journal.forget(shard, {

@@ -14,13 +14,14 @@
 import type { AppendedAt, AppendOutcome, Confirmation, LogRefusal, ShardLog } from '../../actors/shard-log.ts';
 import { assert } from '../../core/assert.ts';
 import type { ActorId, ActorTypeName, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
-import type {
-  ActorIndexEntry,
-  Completion,
-  Journal,
-  ListedWake,
-  ReadResult,
-  WakeMark,
+import {
+  type ActorIndexEntry,
+  type Completion,
+  type Journal,
+  type ListedWake,
+  type ReadResult,
+  unheard,
+  type WakeMark,
 } from '../../persistence/journal.ts';
 import type { LogRow } from '../../persistence/log-row.ts';
 import { encodeRecord, type RecordDraft } from '../../persistence/record.ts';
@@ -191,7 +192,7 @@ export class OwnedShard implements ShardLog, Completion, CheckedShard, Replicate
       return;
     }
     // What lies beyond the best log is a suffix that nobody acknowledged.
-    if (position > tail.position) journal.truncate(this.shard, tail.position, { durable() {}, failed() {} });
+    if (position > tail.position) journal.truncate(this.shard, tail.position, unheard);
     this.#start();
   }
 

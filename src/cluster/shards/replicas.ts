@@ -9,7 +9,7 @@
  */
 import { assert } from '../../core/assert.ts';
 import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
-import type { Completion, Journal } from '../../persistence/journal.ts';
+import { type Completion, type Journal, unheard } from '../../persistence/journal.ts';
 import { damagedRun, type LogRun } from '../../persistence/log-repair.ts';
 import { type LogRow, wholeRow } from '../../persistence/log-row.ts';
 import { type Mistaken, noMistakes } from '../mistakes.ts';
@@ -30,7 +30,6 @@ export interface ReplicasOptions {
 
 type Message<Type extends ShardMessage['type']> = ShardMessage & { readonly type: Type };
 
-const unheard = { durable() {}, failed() {} };
 const start: LogPlace = { position: 0, epoch: 0, chain: 0 };
 
 export class Replicas {

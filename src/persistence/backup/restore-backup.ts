@@ -8,7 +8,7 @@
  */
 import { mkdir, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Completion, Journal, StoreIdentity } from '../journal.ts';
+import { type Journal, type StoreIdentity, unheard } from '../journal.ts';
 import { LevelJournal } from '../level-journal.ts';
 import { StoreDirectory, syncDirectory } from '../store-directory.ts';
 import { readBackup, readManifest } from './backup-folder.ts';
@@ -123,12 +123,10 @@ async function fill(
   }
 }
 
-const ignore: Completion = { durable() {}, failed() {} };
-
 async function append(journal: Journal, shard: number, rows: readonly CheckedRow[]): Promise<void> {
   for (const row of rows) {
-    if (row.type === 'record') journal.append(shard, row.record, ignore);
-    else journal.appendHollow(shard, row.hollow, ignore);
+    if (row.type === 'record') journal.append(shard, row.record, unheard);
+    else journal.appendHollow(shard, row.hollow, unheard);
   }
   if (journal.pendingBytes > pendingBytesMax) {
     await journal.flush();
