@@ -199,6 +199,34 @@ test('a majority is well only while nothing changes', () => {
   expect([health.longestWellMs(0, 100), health.longestWellMs(0, 150), health.isCalm]).toEqual([20, 50, true]);
 });
 
+test('a machine whose disk was destroyed is none of the majority until what it held is rebuilt', () => {
+  let nowMs = 0;
+  const destroyed = new Set<string>();
+  const health = new Health(
+    () => nowMs,
+    () => [['a', 'b', 'c']],
+    (machine) => destroyed.has(machine),
+  );
+  destroyed.add('c');
+  health.trouble(['c'])();
+  nowMs = 10;
+  const endA = health.trouble(['a']);
+  nowMs = 70;
+  endA();
+  nowMs = 100;
+  expect(health.longestWellMs(0, 100)).toBe(30);
+  destroyed.delete('c');
+  health.rebuilt();
+  nowMs = 120;
+  expect(health.longestWellMs(0, 120), 'the two others were well all the time').toBe(50);
+  destroyed.add('c');
+  health.trouble(['a']);
+  nowMs = 200;
+  destroyed.delete('c');
+  health.rebuilt();
+  expect(health.longestWellMs(0, 300), 'two again').toBe(100);
+});
+
 test('over many seeds every kind of fault is scheduled, within the time it is given', () => {
   const seen = new Set<string>();
   const misplaced: string[] = [];

@@ -9,14 +9,20 @@ export type MajoritySets = () => readonly (readonly string[])[];
 export class Health {
   readonly #nowMs: () => number;
   readonly #sets: MajoritySets;
+  readonly #isDestroyed: (machine: string) => boolean;
   readonly #troubles = new Map<string, number>();
   /** Closed spans in which a majority was well. */
   readonly #wellSpans: { readonly fromMs: number; readonly toMs: number }[] = [];
   #wellSinceMs: number | undefined;
 
-  constructor(nowMs: () => number, sets: MajoritySets) {
+  /**
+   * @param isDestroyed what the machine's disk held is not there again yet: it runs, and cannot stand in for the others.
+   * Asked at every trouble, at its end, and at `rebuilt`.
+   */
+  constructor(nowMs: () => number, sets: MajoritySets, isDestroyed: (machine: string) => boolean = () => false) {
     this.#nowMs = nowMs;
     this.#sets = sets;
+    this.#isDestroyed = isDestroyed;
     this.#wellSinceMs = nowMs();
   }
 
@@ -35,6 +41,11 @@ export class Health {
 
   isTroubled(machine: string): boolean {
     return (this.#troubles.get(machine) ?? 0) > 0;
+  }
+
+  /** A machine's disk holds again what it is meant to hold: nothing that a majority that was well has to get over. */
+  rebuilt(): void {
+    if (this.#wellSinceMs === undefined) this.#look();
   }
 
   /** Nobody is troubled. */
@@ -60,7 +71,7 @@ export class Health {
     const nowMs = this.#nowMs();
     if (this.#wellSinceMs !== undefined) this.#wellSpans.push({ fromMs: this.#wellSinceMs, toMs: nowMs });
     const isWell = this.#sets().every((set) => {
-      const well = set.filter((machine) => !this.isTroubled(machine)).length;
+      const well = set.filter((machine) => !this.isTroubled(machine) && !this.#isDestroyed(machine)).length;
       return well > set.length / 2;
     });
     this.#wellSinceMs = isWell ? nowMs : undefined;

@@ -66,6 +66,7 @@ export class SimulatedCluster {
     this.health = new Health(
       () => world.nowMs,
       () => cluster.copySets(),
+      (machine) => this.budget.destroyed.has(machine),
     );
   }
 
@@ -87,7 +88,7 @@ export class SimulatedCluster {
     for (const name of this.budget.destroyed) {
       if (!this.cluster.isRebuilt?.(name)) continue;
       this.world.note(name, 'is rebuilt');
-      this.budget.rebuilt(name);
+      this.#rebuilt(name);
     }
   }
 
@@ -204,6 +205,11 @@ export class SimulatedCluster {
     });
   }
 
+  #rebuilt(name: string): void {
+    this.budget.rebuilt(name);
+    this.health.rebuilt();
+  }
+
   /** A violation is noted with its time. */
   #violate(who: string, what: string): void {
     this.world.note(who, `VIOLATION: ${what}`);
@@ -278,7 +284,7 @@ export class SimulatedCluster {
         return;
       }
       place.disk.wipe();
-      this.budget.rebuilt(name);
+      this.#rebuilt(name);
       this.world.after(startAgainMs, () => this.boot(name));
     });
   }
