@@ -129,7 +129,10 @@ function commitAll(journal: LevelJournal): void {
 }
 
 function diskBytes(directory: string): number {
-  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+  return readdirSync(directory).reduce(
+    (sum, name) => sum + (statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }
 
 function rate(count: number, ms: number): string {

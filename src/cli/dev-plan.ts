@@ -26,6 +26,9 @@ export interface DevPlan {
 
 /** In the data directory: the cluster ports of the nodes in it. */
 const portsName = 'cluster-ports.json';
+/** Below the ports that Linux (from 32,768), macOS and Windows (from 49,152) give away by themselves. */
+const freePorts = { from: 10_000, to: 32_768 };
+const freePortTriesMax = 20;
 /** What the command line gave this command itself. */
 const decidedHere: ReadonlySet<string> = new Set(['actors', 'data', 'port', 'httpPort', 'logFormat']);
 
@@ -110,11 +113,26 @@ function wantedPorts(first: number, count: number, known: readonly number[]): re
 async function claimPorts(host: string, wanted: readonly number[], flag: string): Promise<readonly number[]> {
   const servers: Server[] = [];
   try {
-    for (const port of wanted) servers.push(await listen(host, port, flag));
+    for (const port of wanted)
+      servers.push(port === 0 ? await listenAnywhere(host, flag) : await listen(host, port, flag));
     return servers.map((server) => (server.address() as { port: number }).port);
   } finally {
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
+}
+
+/**
+ * One that systems do not give to outgoing connections and to who asks for any port: nobody has it when its node, which
+ * is not running for a moment now and at each restart, listens.
+ */
+async function listenAnywhere(host: string, flag: string): Promise<Server> {
+  for (let tries = 0; tries < freePortTriesMax; tries++) {
+    const port = freePorts.from + Math.floor(Math.random() * (freePorts.to - freePorts.from));
+    try {
+      return await listen(host, port, flag);
+    } catch {}
+  }
+  return listen(host, 0, flag);
 }
 
 function listen(host: string, port: number, flag: string): Promise<Server> {
