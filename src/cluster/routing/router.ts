@@ -22,6 +22,7 @@ import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire } from './command-messages.ts';
 import { callerInDoubt, inDoubt, unknown } from './doubt.ts';
+import { newRoute, noneLost, ownersLostMax, ownersThatDied, type Pending, type Route } from './route.ts';
 
 export interface RouterOptions {
   readonly storeId: StoreId;
@@ -40,53 +41,8 @@ export interface RouterOptions {
   readonly nextCommandId: () => string;
 }
 
-interface LostOwner {
-  readonly storeId: StoreId;
-  readonly boot: number;
-}
-
-const noneLost: readonly LostOwner[] = [];
-
-/** A command in the router's hands. */
-interface Pending {
-  readonly number: number;
-  readonly command: RoutedCommand;
-  commandId: string;
-  /** A position of the shard known before the first attempt; −1: it was not tried. */
-  since: Position;
-  /** It may have been executed. */
-  isUncertain: boolean;
-  attempts: number;
-  /** Owners whose link broke with it on its way. */
-  lostWith: readonly LostOwner[];
-}
-
-interface Route {
-  readonly shard: ShardId;
-  owner: StoreId | undefined;
-  epoch: Epoch;
-  lane: number;
-  state:
-    | 'here'
-    /** Nobody serves the shard, or no way leads there. */
-    | 'closed'
-    | 'opening'
-    | 'open'
-    /** One was turned away: the others' answers are awaited. */
-    | 'closing';
-  /** A committed position. */
-  known: Position;
-  readonly sent: Map<number, Pending>;
-  /** No deadline of what was sent is before this. */
-  earliestMs: number;
-  waiting: Pending[];
-  openedAtMs: number;
-}
-
 /** Commands in the router's hands. Beyond: `OVERLOADED`. */
 export const routedMax = 200_000;
-/** Owners whose process may die with one command on its way. Then its outcome is unknown, and it is not tried again. */
-export const ownersLostMax = 2;
 /** How much longer than a command's deadline its owner's answer is awaited. */
 const answerGraceMs = 250;
 const sweepEveryMs = 50;
@@ -187,18 +143,7 @@ export class Router implements Elsewhere {
   #route(shard: ShardId): Route {
     let route = this.#routes.get(shard);
     if (!route) {
-      route = {
-        shard,
-        owner: undefined,
-        epoch: 0,
-        lane: 0,
-        state: 'closed',
-        known: 0,
-        sent: new Map(),
-        earliestMs: Number.POSITIVE_INFINITY,
-        waiting: [],
-        openedAtMs: 0,
-      };
+      route = newRoute(shard);
       this.#routes.set(shard, route);
       this.#look(route);
     }
@@ -343,15 +288,9 @@ export class Router implements Elsewhere {
 
   /** A command with which one owner after another dies is not tried for ever. */
   #hasKilled(pending: Pending): boolean {
-    if (pending.lostWith.length < ownersLostMax) return false;
-    const lives = new Set<string>();
-    for (const { storeId, boot } of pending.lostWith) {
-      const member = this.#map?.members.get(storeId);
-      const isGone = !member || member.boot > boot || member.status === 'down' || member.status === 'removed';
-      if (isGone) lives.add(`${storeId}/${boot}`);
-    }
-    if (lives.size < ownersLostMax) return false;
-    this.#fail(pending, unknown(`${lives.size} nodes died while they ran this command; it is not tried again`));
+    const died = ownersThatDied(pending, this.#map);
+    if (died < ownersLostMax) return false;
+    this.#fail(pending, unknown(`${died} nodes died while they ran this command; it is not tried again`));
     return true;
   }
 

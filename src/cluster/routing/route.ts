@@ -1,0 +1,77 @@
+/** What a router knows of the way to a shard, and of a command that it has in hand. See router.ts. */
+import type { RoutedCommand } from '../../actors/elsewhere.ts';
+import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
+import type { ClusterMap } from '../membership/cluster-map.ts';
+
+interface LostOwner {
+  readonly storeId: StoreId;
+  readonly boot: number;
+}
+
+export const noneLost: readonly LostOwner[] = [];
+
+/** A command in the router's hands. */
+export interface Pending {
+  readonly number: number;
+  readonly command: RoutedCommand;
+  commandId: string;
+  /** A position of the shard known before the first attempt; −1: it was not tried. */
+  since: Position;
+  /** It may have been executed. */
+  isUncertain: boolean;
+  attempts: number;
+  /** Owners whose link broke with it on its way. */
+  lostWith: readonly LostOwner[];
+}
+
+export interface Route {
+  readonly shard: ShardId;
+  owner: StoreId | undefined;
+  epoch: Epoch;
+  lane: number;
+  state:
+    | 'here'
+    /** Nobody serves the shard, or no way leads there. */
+    | 'closed'
+    | 'opening'
+    | 'open'
+    /** One was turned away: the others' answers are awaited. */
+    | 'closing';
+  /** A committed position. */
+  known: Position;
+  readonly sent: Map<number, Pending>;
+  /** No deadline of what was sent is before this. */
+  earliestMs: number;
+  waiting: Pending[];
+  openedAtMs: number;
+}
+
+/** Owners whose process may die with one command on its way. Then its outcome is unknown, and it is not tried again. */
+export const ownersLostMax = 2;
+
+export function newRoute(shard: ShardId): Route {
+  return {
+    shard,
+    owner: undefined,
+    epoch: 0,
+    lane: 0,
+    state: 'closed',
+    known: 0,
+    sent: new Map(),
+    earliestMs: Number.POSITIVE_INFINITY,
+    waiting: [],
+    openedAtMs: 0,
+  };
+}
+
+/** How many lives of owners ended with the command on its way: a link that broke alone does not count. */
+export function ownersThatDied({ lostWith }: Pending, map: ClusterMap | undefined): number {
+  if (lostWith.length < ownersLostMax) return 0;
+  const lives = new Set<string>();
+  for (const { storeId, boot } of lostWith) {
+    const member = map?.members.get(storeId);
+    const isGone = !member || member.boot > boot || member.status === 'down' || member.status === 'removed';
+    if (isGone) lives.add(`${storeId}/${boot}`);
+  }
+  return lives.size;
+}
