@@ -27,6 +27,8 @@ export interface RoutedCommand {
   readonly order: number;
   /** Set if it was sent to an owner before. */
   readonly reroute: Reroute | undefined;
+  /** It came from a node that cannot reach the owner, and goes straight there or back. */
+  readonly isRelayed?: boolean;
 }
 
 export interface Elsewhere {

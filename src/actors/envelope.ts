@@ -27,7 +27,7 @@ export interface Caller {
   replied(reply: unknown, facts: AnswerFacts): void;
   failed(error: GreenroomError | Rejection, facts: AnswerFacts): void;
   /** Present where another node routed the command here: it is told that the shard moved. */
-  moved?(reroute: Reroute, envelope: Envelope): void;
+  moved?(reroute: Reroute, command: { readonly commandId: string }): void;
 }
 
 /** For tells from outside: nobody waits. */

@@ -142,7 +142,7 @@ export class ClusterReads {
         if (member.shards.served(shard)) return await this.answer(name, [type, id, ...rest]);
         const placement = member.map?.shards[shard];
         const owner = placement?.assigned.owner;
-        if (placement && owner !== undefined && owner !== member.storeId && member.isUp(owner))
+        if (owner !== undefined && owner !== member.storeId)
           return await member.queries.ask(owner, name, [type, id, ...rest], readTimeoutMs);
       } catch (error) {
         if (!(error instanceof GreenroomError) || error.reroute === undefined) throw error;

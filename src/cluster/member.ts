@@ -18,7 +18,7 @@ import { Inbox } from './inbox.ts';
 import type { MemberOptions } from './member-options.ts';
 import { AddressBook } from './membership/address-book.ts';
 import { Adverts } from './membership/adverts.ts';
-import { type ClusterMap, type MapChange, type Member, membersOf } from './membership/cluster-map.ts';
+import { type ClusterMap, type MapChange, membersOf } from './membership/cluster-map.ts';
 import { Drains } from './membership/drains.ts';
 import { FailureDetector, failureDetectorDefaults } from './membership/failure-detector.ts';
 import { foundingMap } from './membership/founding.ts';
@@ -29,6 +29,7 @@ import { applyChange } from './membership/map-changes.ts';
 import { mapCodec } from './membership/map-codec.ts';
 import { encodeMemberMessage, type MemberMessage } from './membership/member-messages.ts';
 import { Presence } from './membership/presence.ts';
+import { whomToDial } from './membership/whom-to-dial.ts';
 import { CommandServer } from './routing/command-server.ts';
 import { Queries } from './routing/queries.ts';
 import { Router } from './routing/router.ts';
@@ -79,13 +80,15 @@ export class ClusterMember implements TransportHandlers {
     this.#addresses = new AddressBook(journal);
     this.adverts = new Adverts(this.storeId, options.definitions);
     const send = (to: StoreId, message: Buffer) => options.transport.send(to, 'data', message);
+    const isUp = (peer: StoreId) => this.isUp(peer);
     this.router = new Router({
       storeId: this.storeId,
       boot: this.boot,
       clock,
+      log,
       mistaken,
       send,
-      isUp: (peer) => this.isUp(peer),
+      isUp,
       bootOf: (peer) => this.#linked.get(peer)?.boot ?? this.#map?.members.get(peer)?.boot ?? 0,
       receive: options.receive,
       nextCommandId: options.nextCommandId,
@@ -119,8 +122,11 @@ export class ClusterMember implements TransportHandlers {
       epochOf: (shard) => this.shards.served(shard)?.epoch,
       committed: (shard) => this.shards.owned(shard)?.committed ?? 0,
       receive: options.receive,
+      relayFrom: (shard) => this.router.relayFrom(shard),
+      relay: (command) => this.router.relay(command),
     });
-    this.queries = new Queries({ boot: this.boot, clock, send, answer: options.answerQuery });
+    const { relays } = this.router;
+    this.queries = new Queries({ boot: this.boot, clock, send, isUp, relays, answer: options.answerQuery });
     this.#drains = new Drains({
       clock,
       shards: this.shards,
@@ -161,7 +167,7 @@ export class ClusterMember implements TransportHandlers {
       adverts: this.adverts,
       drains: this.#drains,
       map: () => this.#map,
-      isUp: (peer) => this.isUp(peer),
+      isUp,
       caughtUp: () => this.#heartbeats.caughtUpLearners(),
       cannotRecord: options.cannotRecord,
       propose: (change) => this.#propose(change),
@@ -353,17 +359,14 @@ export class ClusterMember implements TransportHandlers {
     return this.#map?.members.get(hello.storeId)?.status === 'removed' ? 'removed' : undefined;
   }
 
-  /** Whom to dial: members, and guests. */
   get peers(): readonly PeerAddress[] {
-    const peers = new Map<StoreId, string>(this.#joining.guests);
-    for (const { storeId, address } of this.#addresses.beyond(this.#map)) peers.set(storeId, address);
-    for (const { storeId, address, status } of this.#map?.members.values() ?? []) {
-      if (status !== 'removed') peers.set(storeId, address);
-      else if (!this.#presence.isSayingGoodbyeTo(storeId)) peers.delete(storeId);
-      else peers.set(storeId, address);
-    }
-    peers.delete(this.storeId);
-    return [...peers].map(([storeId, address]) => ({ storeId, address }));
+    return whomToDial({
+      self: this.storeId,
+      map: this.#map,
+      guests: this.#joining.guests,
+      known: this.#addresses.beyond(this.#map),
+      isSayingGoodbyeTo: (peer) => this.#presence.isSayingGoodbyeTo(peer),
+    });
   }
 
   #dialPeers(): void {
@@ -491,9 +494,5 @@ export class ClusterMember implements TransportHandlers {
       // come back at once, and be a majority of what they remember.
       if (why === 'removed') this.#presence.expel('its cluster does not know this store any more');
     }
-  }
-
-  memberNamed(node: string): Member | undefined {
-    return membersOf(this.#map).find((member) => member.node === node);
   }
 }

@@ -36,6 +36,7 @@ export const protocolMistakes = [
   'lane stays open after a refusal',
   'retries in another order',
   'answer of another lane taken',
+  'relayed command not searched',
   // start
   'old image trusted',
   // map

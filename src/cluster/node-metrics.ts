@@ -72,6 +72,11 @@ export function nodeMetrics(
       'Commands on their way to other nodes, or waiting for an owner',
       member.router.length,
     ),
+    counter(
+      'greenroom_commands_relayed_total',
+      'Commands passed on for nodes that cannot reach the owner themselves',
+      member.router.relayed,
+    ),
     gauge('greenroom_journal_pending_bytes', 'Bytes appended and not durable yet', pendingBytes),
     {
       name: 'greenroom_wake_seconds',

@@ -42,13 +42,13 @@ export async function removeMember(member: ClusterMember, node: string, atMs: nu
 }
 
 function named(member: ClusterMember, node: string): Member {
-  const found = member.memberNamed(node);
+  const members = membersOf(member.map);
+  const found = members.find((each) => each.node === node);
   if (found) return found;
-  const names = membersOf(member.map);
   throw new GreenroomError(
     'NOT_FOUND',
     `there is no member '${node}'; there is ${
-      names
+      members
         .map(({ node: name }) => name)
         .sort()
         .join(', ') || 'none'

@@ -22,9 +22,16 @@ export type WireError =
 
 export type CommandMessage =
   /** Begins a lane: commands of it are admitted in order, until the owner has to turn one away. */
-  | { readonly type: 'open'; readonly shard: ShardId; readonly lane: number; readonly epoch: Epoch }
+  | {
+      readonly type: 'open';
+      readonly shard: ShardId;
+      readonly lane: number;
+      readonly epoch: Epoch;
+      /** To one that is to pass commands on to the owner. */
+      readonly isToRelay: boolean;
+    }
   | { readonly type: 'opened'; readonly shard: ShardId; readonly lane: number; readonly position: Position }
-  /** The shard is not served there now. */
+  /** The shard is not served there now, or no way leads from there to its owner. */
   | { readonly type: 'notOpen'; readonly shard: ShardId; readonly lane: number }
   | {
       readonly type: 'command';
@@ -118,7 +125,7 @@ function toArray(message: CommandMessage): readonly unknown[] {
   const kind = numbers.get(message.type)!;
   switch (message.type) {
     case 'open':
-      return [kind, message.shard, message.lane, message.epoch];
+      return [kind, message.shard, message.lane, message.epoch, message.isToRelay];
     case 'opened':
       return [kind, message.shard, message.lane, message.position];
     case 'notOpen':
@@ -176,7 +183,7 @@ export function decodeCommandMessage(bytes: Buffer): CommandMessage {
   const type = Array.isArray(fields) ? types[fields[0] as number] : undefined;
   switch (type) {
     case 'open':
-      return { type, shard: fields[1], lane: fields[2], epoch: fields[3] };
+      return { type, shard: fields[1], lane: fields[2], epoch: fields[3], isToRelay: fields[4] === true };
     case 'opened':
       return { type, shard: fields[1], lane: fields[2], position: fields[3] };
     case 'notOpen':

@@ -1,9 +1,9 @@
 /**
- * The owner's side of routing: admits what other nodes' routers send for shards served here, in the order of each lane,
- * and answers. See router.ts for what a lane is.
+ * The other side of routing: admits what other nodes' routers send for shards served here, in the order of each lane,
+ * and answers; what is to be relayed goes to this node's own router. See router.ts for what a lane is.
  */
 import type { RoutedCommand } from '../../actors/elsewhere.ts';
-import type { AnswerFacts, Caller, Envelope } from '../../actors/envelope.ts';
+import type { AnswerFacts, Caller } from '../../actors/envelope.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { GreenroomError, Rejection, Reroute } from '../../core/errors.ts';
 import type { CommandId, Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
@@ -23,6 +23,10 @@ export interface CommandServerOptions {
   readonly committed: (shard: ShardId) => Position;
   /** Into this node's mailboxes. */
   readonly receive: (command: RoutedCommand) => void;
+  /** A committed position of the shard, if a direct way to its owner is open. */
+  readonly relayFrom: (shard: ShardId) => Position | undefined;
+  /** To the owner, through this node's router. */
+  readonly relay: (command: RoutedCommand) => void;
 }
 
 type Message<Type extends CommandMessage['type']> = CommandMessage & { readonly type: Type };
@@ -31,6 +35,8 @@ interface Lane {
   readonly number: number;
   /** A lane ends with the epoch in which it was opened, also where the next one is served here again. */
   readonly epoch: Epoch | undefined;
+  /** Its commands are for another node. */
+  readonly isRelay: boolean;
   isOpen: boolean;
 }
 
@@ -47,8 +53,10 @@ export class CommandServer {
     this.#lanes.delete(peer);
   }
 
-  open(from: StoreId, { shard, lane }: Message<'open'>): void {
-    if (!this.#options.isHere(shard)) {
+  open(from: StoreId, { shard, lane, isToRelay }: Message<'open'>): void {
+    const isHere = this.#options.isHere(shard);
+    const position = isHere ? this.#options.committed(shard) : isToRelay ? this.#options.relayFrom(shard) : undefined;
+    if (position === undefined) {
       this.#send(from, { type: 'notOpen', shard, lane });
       return;
     }
@@ -57,22 +65,23 @@ export class CommandServer {
       lanes = new Map();
       this.#lanes.set(from, lanes);
     }
-    lanes.set(shard, { number: lane, epoch: this.#options.epochOf(shard), isOpen: true });
-    this.#send(from, { type: 'opened', shard, lane, position: this.#options.committed(shard) });
+    lanes.set(shard, { number: lane, epoch: this.#options.epochOf(shard), isRelay: !isHere, isOpen: true });
+    this.#send(from, { type: 'opened', shard, lane, position });
   }
 
   command(from: StoreId, message: Message<'command'>): void {
     const { shard, number, actorType, id, kind, command, input, timeoutMs, since, delivery, chain } = message;
     const lane = this.#lanes.get(from)?.get(shard);
     const isOpen = lane !== undefined && lane.number === message.lane && lane.isOpen;
-    if (!isOpen || !this.#options.isHere(shard) || lane.epoch !== this.#options.epochOf(shard)) {
+    if (!isOpen || this.#options.isHere(shard) === lane.isRelay || lane.epoch !== this.#options.epochOf(shard)) {
       if (lane?.number === message.lane && !this.#options.mistaken('lane stays open after a refusal'))
         lane.isOpen = false;
       const { commandId } = message;
       this.#send(from, { type: 'moved', shard, lane: message.lane, number, reroute: 'refused', commandId });
       return;
     }
-    this.#options.receive({
+    const take = lane.isRelay ? this.#options.relay : this.#options.receive;
+    take({
       type: actorType,
       id,
       shard,
@@ -92,6 +101,7 @@ export class CommandServer {
       chain,
       order: 0,
       reroute: undefined,
+      isRelayed: lane.isRelay,
     });
   }
 
@@ -158,9 +168,8 @@ class RemoteCaller implements Caller {
     });
   }
 
-  moved(reroute: Reroute, envelope: Envelope): void {
+  moved(reroute: Reroute, { commandId }: { readonly commandId: string }): void {
     this.#server.turnAway(this.#lane);
-    const { commandId } = envelope;
     this.#server.answer(this.#from, {
       type: 'moved',
       shard: this.#shard,

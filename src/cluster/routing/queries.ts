@@ -1,12 +1,13 @@
 /**
  * Questions from node to node: inspection, history, listing. A question changes nothing, so one whose answer is lost, or
- * whose shard moved, is simply asked again, until its deadline.
+ * whose shard moved, is simply asked again, until its deadline. A node out of reach is asked through another.
  */
 import type { Clock } from '../../core/clock.ts';
 import { GreenroomError } from '../../core/errors.ts';
 import type { StoreId } from '../../core/ids.ts';
 import { beforeFirst } from '../life-numbers.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire, errorToWire } from './command-messages.ts';
+import type { Relays } from './relays.ts';
 
 /** Answers a question on this node. */
 export type QueryHandler = (name: string, input: unknown, timeoutMs: number) => Promise<unknown>;
@@ -16,11 +17,16 @@ export interface QueriesOptions {
   readonly boot: number;
   readonly clock: Clock;
   readonly send: (to: StoreId, message: Buffer) => boolean;
+  /** Both directions work. */
+  readonly isUp: (peer: StoreId) => boolean;
+  readonly relays: Relays;
   readonly answer: QueryHandler;
 }
 
 interface Asked {
   readonly to: StoreId;
+  /** Whom the question was sent to, if that is not who is to answer it. */
+  readonly through: StoreId | undefined;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly cancel: () => void;
@@ -28,6 +34,8 @@ interface Asked {
 
 /** Open questions of one node. Beyond: `OVERLOADED`. */
 const openMax = 10_000;
+/** Asks for another node's answer. Its input: that node, and what it is to be asked. */
+const relayedQuestion = 'relayed';
 
 export class Queries {
   readonly #options: QueriesOptions;
@@ -41,6 +49,18 @@ export class Queries {
 
   /** Rejects with `reroute` set where another node, or the same one later, may answer. */
   ask(to: StoreId, name: string, input: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.#options.isUp(to)) return this.#ask({ to }, name, input, timeoutMs);
+    const through = this.#options.relays.next(to);
+    if (through === undefined) return Promise.reject(lost('no way leads there'));
+    return this.#ask({ to, through }, relayedQuestion, [to, name, input], timeoutMs);
+  }
+
+  #ask(
+    { to, through }: { readonly to: StoreId; readonly through?: StoreId },
+    name: string,
+    input: unknown,
+    timeoutMs: number,
+  ): Promise<unknown> {
     if (this.#asked.size >= openMax)
       return Promise.reject(
         new GreenroomError('OVERLOADED', `${openMax} questions are open on this node already`, { retryAfterMs: 500 }),
@@ -51,8 +71,9 @@ export class Queries {
         this.#asked.delete(number);
         reject(lost('it did not answer in time'));
       });
-      this.#asked.set(number, { to, resolve, reject, cancel });
-      if (this.#options.send(to, encodeCommandMessage({ type: 'query', number, name, input, timeoutMs }))) return;
+      this.#asked.set(number, { to, through, resolve, reject, cancel });
+      if (this.#options.send(through ?? to, encodeCommandMessage({ type: 'query', number, name, input, timeoutMs })))
+        return;
       this.#take(number);
       reject(lost('no way leads there'));
     });
@@ -62,7 +83,7 @@ export class Queries {
     const { number } = message;
     if (message.type === 'query') {
       const send = (answer: CommandMessage) => void this.#options.send(from, encodeCommandMessage(answer));
-      this.#options.answer(message.name, message.input, message.timeoutMs).then(
+      this.#answer(message.name, message.input, message.timeoutMs).then(
         (result) => send({ type: 'result', number, result }),
         (error: unknown) => {
           const reroute = error instanceof GreenroomError ? error.reroute : undefined;
@@ -73,14 +94,26 @@ export class Queries {
     }
     const asked = this.#take(number);
     if (!asked) return;
+    const { to, through } = asked;
+    if (through !== undefined) {
+      if (message.type === 'result') this.#options.relays.works(to, through);
+      else if (message.reroute !== undefined) this.#options.relays.fails(to, through);
+    }
     if (message.type === 'result') asked.resolve(message.result);
     else if (message.reroute !== undefined) asked.reject(lost('the shard moved'));
     else asked.reject(errorFromWire(message.error));
   }
 
+  #answer(name: string, input: unknown, timeoutMs: number): Promise<unknown> {
+    if (name !== relayedQuestion) return this.#options.answer(name, input, timeoutMs);
+    const [to, question, its] = input as [StoreId, string, unknown];
+    if (!this.#options.isUp(to)) return Promise.reject(lost('no way leads there'));
+    return this.#ask({ to }, question, its, timeoutMs);
+  }
+
   linkDown(peer: StoreId): void {
-    for (const [number, { to, reject }] of this.#asked) {
-      if (to !== peer) continue;
+    for (const [number, { to, through, reject }] of this.#asked) {
+      if ((through ?? to) !== peer) continue;
       this.#take(number);
       reject(lost('the way there broke'));
     }

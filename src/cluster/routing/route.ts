@@ -27,6 +27,10 @@ export interface Pending {
 export interface Route {
   readonly shard: ShardId;
   owner: StoreId | undefined;
+  /** The lane leads to this member, which passes on what is sent: no way leads to the owner. */
+  via: StoreId | undefined;
+  /** When its owner was first found out of reach. */
+  cutOffSinceMs: number | undefined;
   epoch: Epoch;
   lane: number;
   state:
@@ -53,6 +57,8 @@ export function newRoute(shard: ShardId): Route {
   return {
     shard,
     owner: undefined,
+    via: undefined,
+    cutOffSinceMs: undefined,
     epoch: 0,
     lane: 0,
     state: 'closed',
@@ -74,4 +80,9 @@ export function ownersThatDied({ lostWith }: Pending, map: ClusterMap | undefine
     if (isGone) lives.add(`${storeId}/${boot}`);
   }
   return lives.size;
+}
+
+/** Commands passed on for others have no place among this node's own: they keep the order in which they came. */
+export function inOrderSent(a: Pending, b: Pending): number {
+  return a.command.order - b.command.order || a.number - b.number;
 }

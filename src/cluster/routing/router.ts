@@ -10,6 +10,10 @@
  * Exactly once (P4): opening a lane tells a committed position of the shard, known before the first attempt; a later
  * attempt says so, and the owner looks whether the command was recorded since.
  *
+ * A shard whose owner is out of this node's reach and not of another's is reached through that one, its relay: a lane leads there,
+ * and its router passes the commands on, straight to the owner, or turns them away. Such commands always say what was
+ * known before their first attempt: who goes back to the direct way, or to another relay, need not wait for what is under way.
+ *
  * Bounded (P9): commands in the router's hands; what comes beyond is `OVERLOADED`.
  */
 import type { Elsewhere, RoutedCommand } from '../../actors/elsewhere.ts';
@@ -17,12 +21,14 @@ import type { AnswerFacts } from '../../actors/envelope.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GreenroomError, type Rejection } from '../../core/errors.ts';
 import type { Epoch, Position, ShardId, StoreId } from '../../core/ids.ts';
+import type { Log } from '../../core/log.ts';
 import { beforeFirst } from '../life-numbers.ts';
 import type { ClusterMap } from '../membership/cluster-map.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire } from './command-messages.ts';
 import { callerInDoubt, inDoubt, unknown } from './doubt.ts';
-import { newRoute, noneLost, ownersLostMax, ownersThatDied, type Pending, type Route } from './route.ts';
+import { Relays } from './relays.ts';
+import { inOrderSent, newRoute, noneLost, ownersLostMax, ownersThatDied, type Pending, type Route } from './route.ts';
 
 export interface RouterOptions {
   readonly storeId: StoreId;
@@ -36,6 +42,7 @@ export interface RouterOptions {
   readonly isUp: (peer: StoreId) => boolean;
   /** The life of the peer that the link leads to. */
   readonly bootOf: (peer: StoreId) => number;
+  readonly log: Log;
   /** Into this node's own mailboxes. */
   readonly receive: (command: RoutedCommand) => void;
   readonly nextCommandId: () => string;
@@ -47,8 +54,11 @@ export const routedMax = 200_000;
 const answerGraceMs = 250;
 const sweepEveryMs = 50;
 const openAgainMs = 500;
+/** How long an owner is out of reach before others are asked for a way: most that are will be back, or replaced. */
+const relayAfterMs = 500;
 
 export class Router implements Elsewhere {
+  readonly relays: Relays;
   readonly #options: RouterOptions;
   readonly #routes = new Map<ShardId, Route>();
   readonly #busy = new Set<Route>();
@@ -58,10 +68,14 @@ export class Router implements Elsewhere {
   #held = 0;
   #cancelSweep: (() => void) | undefined;
   #failure: string | undefined;
+  /** Commands passed on for other nodes. */
+  relayed = 0;
 
   constructor(options: RouterOptions) {
     this.#options = options;
     this.#lastLane = beforeFirst(options.boot);
+    const { storeId, log, isUp } = options;
+    this.relays = new Relays({ self: storeId, log, isUp, map: () => this.#map });
   }
 
   start(): void {
@@ -190,6 +204,7 @@ export class Router implements Elsewhere {
       this.#takeBack(route);
       route.epoch = active.epoch;
       route.owner = assigned.owner;
+      route.cutOffSinceMs = undefined;
       route.state = 'closed';
     }
     if (route.state === 'closed') this.#open(route);
@@ -205,21 +220,55 @@ export class Router implements Elsewhere {
     if (route.waiting.length > 0) this.#busy.add(route);
   }
 
-  #open(route: Route): void {
-    const { owner } = route;
-    if (owner === undefined || owner === this.#options.storeId || route.waiting.length === 0) return;
-    if (!this.#options.isUp(owner)) return;
+  #open(route: Route, isWanted = route.waiting.length > 0): void {
+    const { owner, shard, epoch } = route;
+    if (owner === undefined || owner === this.#options.storeId || !isWanted) return;
+    const isDirect = this.#options.isUp(owner);
+    const to = isDirect ? owner : this.#relayTo(route, owner);
+    if (to === undefined) return;
+    if (isDirect) route.cutOffSinceMs = undefined;
+    route.via = isDirect ? undefined : to;
     route.lane = ++this.#lastLane;
     route.openedAtMs = this.#options.clock.monotonicMs();
-    const message = encodeCommandMessage({ type: 'open', shard: route.shard, lane: route.lane, epoch: route.epoch });
-    if (this.#options.send(owner, message)) route.state = 'opening';
+    const message = encodeCommandMessage({ type: 'open', shard, lane: route.lane, epoch, isToRelay: !isDirect });
+    if (this.#options.send(to, message)) route.state = 'opening';
+  }
+
+  /** Who is to be asked to pass on what waits for an owner out of reach. What came to be passed on goes back. */
+  #relayTo(route: Route, owner: StoreId): StoreId | undefined {
+    const { waiting } = route;
+    route.waiting = waiting.filter(({ command }) => !command.isRelayed);
+    for (const pending of waiting) if (pending.command.isRelayed) this.#turnBack(pending);
+    if (route.waiting.length === 0) return undefined;
+    const nowMs = this.#options.clock.monotonicMs();
+    route.cutOffSinceMs ??= nowMs;
+    return nowMs - route.cutOffSinceMs < relayAfterMs ? undefined : this.relays.next(owner);
+  }
+
+  #turnBack({ command, isUncertain, commandId }: Pending): void {
+    this.#held -= 1;
+    command.caller.moved!(isUncertain ? 'uncertain' : 'refused', { commandId });
+  }
+
+  /** A committed position of the shard, if what is passed on now would go straight to its owner. */
+  relayFrom(shard: ShardId): Position | undefined {
+    const route = this.#route(shard);
+    if (route.state === 'closed' && route.owner !== undefined && this.#options.isUp(route.owner))
+      this.#open(route, true);
+    return route.state === 'open' && route.via === undefined ? route.known : undefined;
+  }
+
+  /** Passes on a command of a node that cannot reach the owner. */
+  relay(command: RoutedCommand): void {
+    this.relayed += 1;
+    this.send(command);
   }
 
   #flush(route: Route): void {
     const { waiting } = route;
     if (waiting.length === 0) return;
     route.waiting = [];
-    if (!this.#options.mistaken('retries in another order')) waiting.sort((a, b) => a.command.order - b.command.order);
+    if (!this.#options.mistaken('retries in another order')) waiting.sort(inOrderSent);
     else waiting.reverse();
     for (const pending of waiting) {
       if (route.state === 'open') this.#transmit(route, pending);
@@ -246,6 +295,10 @@ export class Router implements Elsewhere {
   #transmit(route: Route, pending: Pending): void {
     if (this.#hasKilled(pending)) return;
     const { command } = pending;
+    if (route.via !== undefined && command.isRelayed) {
+      this.#turnBack(pending);
+      return;
+    }
     const nowMs = this.#options.clock.monotonicMs();
     if (pending.commandId === '' && command.delivery === undefined) pending.commandId = this.#options.nextCommandId();
     const since = this.#sinceOf(route, pending);
@@ -267,7 +320,7 @@ export class Router implements Elsewhere {
       chain: command.chain,
     });
     this.#busy.add(route);
-    if (!this.#options.send(route.owner!, message)) {
+    if (!this.#options.send(route.via ?? route.owner!, message)) {
       route.waiting.push(pending);
       if (route.state === 'open') route.state = route.sent.size > 0 ? 'closing' : 'closed';
       return;
@@ -283,6 +336,8 @@ export class Router implements Elsewhere {
       return this.#options.mistaken('retry without search') ? -1 : Math.max(0, pending.since);
     const given = pending.command.since;
     if (given < 0) pending.since = route.known;
+    // Its relay may still try it when it has been sent again from here.
+    if (route.via !== undefined && !this.#options.mistaken('relayed command not searched')) return pending.since;
     return given;
   }
 
@@ -300,7 +355,9 @@ export class Router implements Elsewhere {
     switch (message.type) {
       case 'opened': {
         const route = this.#routes.get(message.shard);
-        if (!route || route.lane !== message.lane || route.owner !== from || route.state !== 'opening') return;
+        if (!route || route.lane !== message.lane || route.state !== 'opening') return;
+        if (from !== (route.via ?? route.owner)) return;
+        if (route.via !== undefined) this.relays.works(route.owner!, route.via);
         route.known = Math.max(route.known, message.position);
         route.state = 'open';
         this.#flush(route);
@@ -308,7 +365,9 @@ export class Router implements Elsewhere {
       }
       case 'notOpen': {
         const route = this.#routes.get(message.shard);
-        if (route && route.lane === message.lane && route.state === 'opening') route.state = 'closed';
+        if (!route || route.lane !== message.lane || route.state !== 'opening') return;
+        route.state = 'closed';
+        if (route.via !== undefined) this.relays.fails(route.owner!, route.via);
         return;
       }
       case 'reply':
@@ -329,7 +388,10 @@ export class Router implements Elsewhere {
     route.sent.delete(message.number);
     if (message.type === 'moved') {
       pending.commandId = message.commandId || pending.commandId;
-      if (message.reroute === 'uncertain') pending.isUncertain = true;
+      if (message.reroute === 'uncertain') {
+        pending.isUncertain = true;
+        if (route.via !== undefined) this.#noteLoss(route, pending);
+      }
       route.waiting.push(pending);
       if (route.state === 'open' && !this.#options.mistaken('lane stays open after a refusal')) route.state = 'closing';
     } else {
@@ -361,17 +423,30 @@ export class Router implements Elsewhere {
 
   /** A way to the peer, or back from it, broke. */
   linkDown(peer: StoreId): void {
-    const boot = this.#options.bootOf(peer);
     for (const route of this.#routes.values()) {
-      if (route.owner !== peer || route.state === 'here') continue;
-      for (const pending of route.sent.values()) pending.lostWith = [...pending.lostWith, { storeId: peer, boot }];
+      if ((route.via ?? route.owner) !== peer || route.state === 'here') continue;
+      for (const pending of route.sent.values()) this.#noteLoss(route, pending);
       this.#takeBack(route);
       route.state = 'closed';
     }
   }
 
   linkUp(peer: StoreId): void {
-    for (const route of this.#busy) if (route.owner === peer && route.state === 'closed') this.#open(route);
+    this.relays.linkUp(peer);
+    for (const route of this.#routes.values()) {
+      if (route.owner !== peer || route.state === 'here') continue;
+      if (route.via !== undefined) {
+        this.#takeBack(route);
+        route.via = undefined;
+        route.state = 'closed';
+      }
+      if (route.state === 'closed') this.#open(route);
+    }
+  }
+
+  /** The way to the owner broke with the command on it: the owner may have died of it. */
+  #noteLoss({ owner }: Route, pending: Pending): void {
+    pending.lostWith = [...pending.lostWith, { storeId: owner!, boot: this.#options.bootOf(owner!) }];
   }
 
   #sweep(): void {

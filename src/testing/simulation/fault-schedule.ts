@@ -64,6 +64,11 @@ export function randomSchedule(random: Random, options: ScheduleOptions): FaultS
   return { enabled, faults: faults.sort((a, b) => a.atMs - b.atMs) };
 }
 
+/** A schedule of faults that somebody chose. */
+export function scheduleOf(faults: readonly PlannedFault[]): FaultSchedule {
+  return { enabled: [...new Set(faults.map(({ fault }) => fault.type))], faults };
+}
+
 function isPossible(kind: FaultKind, { nodes, spares }: ScheduleOptions): boolean {
   switch (kind) {
     case 'cut':

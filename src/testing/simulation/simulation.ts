@@ -6,7 +6,8 @@ import { failureDetectorDefaults } from '../../cluster/membership/failure-detect
 import type { Counters } from './counters.ts';
 import { whileWatched } from './drain.ts';
 import { FaultDriver } from './fault-driver.ts';
-import { type FaultSchedule, randomSchedule } from './fault-schedule.ts';
+import { type FaultSchedule, randomSchedule, scheduleOf } from './fault-schedule.ts';
+import type { PlannedFault } from './faults.ts';
 import { Invariants } from './invariants.ts';
 import { checkPromises, longestPauses, tellsUnderWay } from './promises.ts';
 import { checkReminders, countReminders, overdueAfterMs, overdueReminders } from './reminder-promises.ts';
@@ -25,6 +26,9 @@ export interface SimulationOptions {
   readonly mistake?: string | undefined;
   /** Instead of what the seed draws. */
   readonly tuning?: Partial<Tuning> | undefined;
+  readonly faults?: readonly PlannedFault[] | undefined;
+  /** Where clients send everything; any node, unless it is said. */
+  readonly through?: readonly string[] | undefined;
   /** Told every line of the trace. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
@@ -103,16 +107,17 @@ class Simulation {
     });
     this.#cluster = new SimulatedCluster(this.#world, under, this.#tuning);
     for (const name of nodes) this.#cluster.addMachine(name);
-    this.#workload = new Workload(this.#cluster, this.#tuning);
+    this.#workload = new Workload(this.#cluster, this.#tuning, options.through);
     this.#driver = new FaultDriver(this.#cluster);
     this.#invariants = new Invariants();
-    this.#schedule = randomSchedule(this.#world.random('faults'), {
+    const drawn = randomSchedule(this.#world.random('faults'), {
       nodes,
       spares: Array.from({ length: spareCount }, (_, index) => nodeName(options.nodes + index)),
       survives: under.survives,
       startMs: 5_000,
       endMs: options.minutes * 60_000,
     });
+    this.#schedule = options.faults ? scheduleOf(options.faults) : drawn;
   }
 
   defect(error: unknown): void {

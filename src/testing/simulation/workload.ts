@@ -64,6 +64,7 @@ export class Workload {
   /** What actors answered in the end, by `type/id`. */
   readonly last = new Map<string, unknown>();
   readonly #cluster: SimulatedCluster;
+  readonly #through: readonly string[] | undefined;
   readonly #tuning: Tuning;
   readonly #random: Random;
   /** Of diarists alone: what the others do does not depend on whether there are any. */
@@ -75,8 +76,10 @@ export class Workload {
   #keys = 0;
   #isEnding = false;
 
-  constructor(cluster: SimulatedCluster, tuning: Tuning) {
+  /** @param through where everything is sent; any node, unless it is said */
+  constructor(cluster: SimulatedCluster, tuning: Tuning, through?: readonly string[]) {
     this.#cluster = cluster;
+    this.#through = through;
     this.#tuning = tuning;
     this.#random = cluster.world.random('workload');
     this.#diaryRandom = cluster.world.random('diaries');
@@ -132,6 +135,10 @@ export class Workload {
   }
 
   /** Several tokens for one list, sent without waiting; whatever becomes of them, none is sent again. */
+  #someNode(): string {
+    return pick(this.#random, this.#through ?? this.#cluster.names);
+  }
+
   async #runBurst(client: string, count: number): Promise<void> {
     const id = this.#actorId('Tokens');
     const actor = `Tokens/${id}`;
@@ -143,7 +150,7 @@ export class Workload {
     const opened = tokens.map((token) =>
       this.history.begin({ client, actor, command: 'append', input: token, key: '' }),
     );
-    const node = pick(this.#random, this.#cluster.names);
+    const node = this.#someNode();
     const timeoutMs = this.#tuning.attemptTimeoutMs;
     const requests = tokens.map((input) => ({
       type: 'Tokens',
@@ -238,7 +245,7 @@ export class Workload {
     const untilMs = this.#cluster.world.nowMs + forMs;
     let mayHaveHappened = false;
     for (let attempts = 1; ; attempts++) {
-      const attempt = await this.#cluster.attempt(pick(this.#random, this.#cluster.names), {
+      const attempt = await this.#cluster.attempt(this.#someNode(), {
         type,
         id: id as ActorId,
         command,

@@ -3,6 +3,7 @@ import type { RoutedCommand } from '../../../src/actors/elsewhere.ts';
 import type { Mistaken } from '../../../src/cluster/mistakes.ts';
 import { type CommandMessage, decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import { Router } from '../../../src/cluster/routing/router.ts';
+import { silentLog } from '../../../src/core/log.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
 import { settledMap } from '../map-fixture.ts';
 
@@ -29,6 +30,7 @@ export function routerTo(
     storeId: self,
     boot,
     clock,
+    log: silentLog,
     mistaken,
     send: (to, bytes) => {
       if (to !== owner) throw new Error(`only the owner is sent anything, not ${to}`);

@@ -1,13 +1,14 @@
 /** What hardly ever happens by chance, told step by step: a router and an owner. */
 import type { RoutedCommand } from '../../../src/actors/elsewhere.ts';
-import type { Envelope } from '../../../src/actors/envelope.ts';
 import type { ProtocolMistake } from '../../../src/cluster/mistakes.ts';
 import { type CommandMessage, decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import { CommandServer } from '../../../src/cluster/routing/command-server.ts';
 import { LateAttempts } from '../../../src/cluster/routing/late-attempts.ts';
 import type { Router } from '../../../src/cluster/routing/router.ts';
+import type { StoreId } from '../../../src/core/ids.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
 import { commandOf, owner, routerTo, self } from './fixture.ts';
+import { RelayScene } from './relay-scene.ts';
 
 /** An owner, and a router that speaks to it in one life after the other; what they send waits on the wire. */
 function scene(mistake: ProtocolMistake | undefined, receive: (command: RoutedCommand) => void) {
@@ -27,6 +28,8 @@ function scene(mistake: ProtocolMistake | undefined, receive: (command: RoutedCo
     },
     reset: () => {},
     receive,
+    relayFrom: () => undefined,
+    relay: () => {},
   });
   const sends = (message: CommandMessage) =>
     wire.push(() => {
@@ -50,7 +53,7 @@ export function runsAfterARefusal(mistake?: ProtocolMistake): readonly unknown[]
   let turnsAway = 1;
   const { clock, wire, live } = scene(mistake, ({ input, caller, commandId }) => {
     turnsAway -= 1;
-    if (turnsAway >= 0) caller.moved!('refused', { commandId } as Envelope);
+    if (turnsAway >= 0) caller.moved!('refused', { commandId });
     else {
       ran.push(input);
       caller.replied(undefined, { commandId, replayed: false, recorded: true, woke: undefined });
@@ -103,5 +106,24 @@ export function searchesForALateFirst(mistake?: ProtocolMistake): readonly unkno
   return [late.sinceOf('command', 5), late.sinceOf('command', -1)];
 }
 
+/**
+ * A command goes through another node, since no way leads to its owner.
+ * @returns from where its owner has it searched; the shard's log is known to reach 7
+ */
+export function searchOfWhatIsRelayed(mistake?: ProtocolMistake): readonly unknown[] {
+  const scene = new RelayScene(3, (each) => each === mistake);
+  const [self, ...others] = scene.others as [StoreId, StoreId];
+  scene.cut(self, scene.owner);
+  scene.router(self).send(commandOf(1, { replied() {}, failed() {} }));
+  scene.run(1_000);
+  for (const each of [self, scene.owner, ...others]) scene.router(each).close('the story is over');
+  return scene.arrived.map(({ since }) => since);
+}
+
 /** Each is told differently if a mistake is made that it is about. */
-export const routingStories = [runsAfterARefusal, repliesInTheNextLife, searchesForALateFirst] as const;
+export const routingStories = [
+  runsAfterARefusal,
+  repliesInTheNextLife,
+  searchesForALateFirst,
+  searchOfWhatIsRelayed,
+] as const;
