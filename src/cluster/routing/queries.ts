@@ -104,10 +104,10 @@ export class Queries {
     else asked.reject(errorFromWire(message.error));
   }
 
-  #answer(name: string, input: unknown, timeoutMs: number): Promise<unknown> {
+  async #answer(name: string, input: unknown, timeoutMs: number): Promise<unknown> {
     if (name !== relayedQuestion) return this.#options.answer(name, input, timeoutMs);
     const [to, question, its] = input as [StoreId, string, unknown];
-    if (!this.#options.isUp(to)) return Promise.reject(lost('no way leads there'));
+    if (!this.#options.isUp(to)) throw lost('no way leads there');
     return this.#ask({ to }, question, its, timeoutMs);
   }
 

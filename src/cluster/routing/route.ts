@@ -8,7 +8,7 @@ interface LostOwner {
   readonly boot: number;
 }
 
-export const noneLost: readonly LostOwner[] = [];
+const noneLost: readonly LostOwner[] = [];
 
 /** A command in the router's hands. */
 export interface Pending {
@@ -68,6 +68,24 @@ export function newRoute(shard: ShardId): Route {
     waiting: [],
     openedAtMs: 0,
   };
+}
+
+export function newPending(number: number, command: RoutedCommand): Pending {
+  const { commandId, since, reroute } = command;
+  return {
+    number,
+    command,
+    commandId,
+    since,
+    isUncertain: reroute === 'uncertain',
+    attempts: reroute === undefined ? 0 : 1,
+    lostWith: noneLost,
+  };
+}
+
+/** Whom the lane leads to: the owner, or its relay. */
+export function leadsTo({ via, owner }: Route): StoreId | undefined {
+  return via ?? owner;
 }
 
 /** How many lives of owners ended with the command on its way: a link that broke alone does not count. */

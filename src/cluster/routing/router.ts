@@ -28,7 +28,16 @@ import type { Mistaken } from '../mistakes.ts';
 import { type CommandMessage, encodeCommandMessage, errorFromWire } from './command-messages.ts';
 import { callerInDoubt, inDoubt, unknown } from './doubt.ts';
 import { Relays } from './relays.ts';
-import { inOrderSent, newRoute, noneLost, ownersLostMax, ownersThatDied, type Pending, type Route } from './route.ts';
+import {
+  inOrderSent,
+  leadsTo,
+  newPending,
+  newRoute,
+  ownersLostMax,
+  ownersThatDied,
+  type Pending,
+  type Route,
+} from './route.ts';
 
 export interface RouterOptions {
   readonly storeId: StoreId;
@@ -116,16 +125,7 @@ export class Router implements Elsewhere {
   }
 
   send(command: RoutedCommand): void {
-    const { reroute } = command;
-    const pending: Pending = {
-      number: ++this.#lastNumber,
-      command,
-      commandId: command.commandId,
-      since: command.since,
-      isUncertain: reroute === 'uncertain',
-      attempts: reroute === undefined ? 0 : 1,
-      lostWith: noneLost,
-    };
+    const pending = newPending(++this.#lastNumber, command);
     this.#held += 1;
     if (this.#failure !== undefined) {
       this.#giveUp(pending, this.#failure);
@@ -144,7 +144,7 @@ export class Router implements Elsewhere {
     }
     const route = this.#route(command.shard);
     // It was tried here: the shard's own log tells what was known before.
-    if (reroute !== undefined && pending.since < 0) pending.since = route.known;
+    if (command.reroute !== undefined && pending.since < 0) pending.since = route.known;
     if (route.state === 'open' && route.waiting.length === 0) this.#transmit(route, pending);
     else {
       route.waiting.push(pending);
@@ -320,7 +320,7 @@ export class Router implements Elsewhere {
       chain: command.chain,
     });
     this.#busy.add(route);
-    if (!this.#options.send(route.via ?? route.owner!, message)) {
+    if (!this.#options.send(leadsTo(route)!, message)) {
       route.waiting.push(pending);
       if (route.state === 'open') route.state = route.sent.size > 0 ? 'closing' : 'closed';
       return;
@@ -355,8 +355,7 @@ export class Router implements Elsewhere {
     switch (message.type) {
       case 'opened': {
         const route = this.#routes.get(message.shard);
-        if (!route || route.lane !== message.lane || route.state !== 'opening') return;
-        if (from !== (route.via ?? route.owner)) return;
+        if (!route || route.lane !== message.lane || route.state !== 'opening' || from !== leadsTo(route)) return;
         if (route.via !== undefined) this.relays.works(route.owner!, route.via);
         route.known = Math.max(route.known, message.position);
         route.state = 'open';
@@ -424,7 +423,7 @@ export class Router implements Elsewhere {
   /** A way to the peer, or back from it, broke. */
   linkDown(peer: StoreId): void {
     for (const route of this.#routes.values()) {
-      if ((route.via ?? route.owner) !== peer || route.state === 'here') continue;
+      if (leadsTo(route) !== peer || route.state === 'here') continue;
       for (const pending of route.sent.values()) this.#noteLoss(route, pending);
       this.#takeBack(route);
       route.state = 'closed';

@@ -1,5 +1,7 @@
 /** Commands for an owner that their node cannot reach, and another can. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
+import { Queries } from '../../../src/cluster/routing/queries.ts';
 import type { StoreId } from '../../../src/core/ids.ts';
 import { commandOf, shard } from './fixture.ts';
 import { RelayScene } from './relay-scene.ts';
@@ -152,4 +154,32 @@ test('run on the relay once it owns the shard itself', () => {
   scene.answerNext();
   scene.run(10);
   expect(heard).toEqual([1]);
+});
+
+test('questions go through another, too, and say so where that has no way either', async () => {
+  const asked: unknown[] = [];
+  const all = new Map<StoreId, Queries>();
+  for (const storeId of scene.map.members.keys()) {
+    const send = (to: StoreId, bytes: Buffer): boolean => {
+      if (!scene.isUp(storeId, to)) return false;
+      const message = decodeCommandMessage(bytes) as Parameters<Queries['received']>[1];
+      queueMicrotask(() => all.get(to)!.received(storeId, message));
+      return true;
+    };
+    const isUp = (peer: StoreId) => scene.isUp(storeId, peer);
+    const { relays } = scene.router(storeId);
+    const answer = async (name: string, input: unknown) => {
+      asked.push([storeId, name, input]);
+      return 'an answer';
+    };
+    all.set(storeId, new Queries({ boot: 1, clock: scene.clock, send, isUp, relays, answer }));
+  }
+  const ask = () => all.get(self)!.ask(scene.owner, 'inspect', ['Counter', 'one'], 1_000);
+  scene.cut(self, scene.owner);
+  expect(await ask()).toBe('an answer');
+  expect(asked).toEqual([[scene.owner, 'inspect', ['Counter', 'one']]]);
+  scene.cut(relay, scene.owner);
+  await expect(ask()).rejects.toMatchObject({ code: 'UNAVAILABLE', reroute: 'refused' });
+  scene.cut(self, relay);
+  await expect(ask()).rejects.toMatchObject({ code: 'UNAVAILABLE', reroute: 'refused' });
 });
