@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { pause } from './chaos-clients.ts';
 import type { ChaosCluster } from './chaos-cluster.ts';
 import { type ChaosFault, killAndRestart, pick } from './chaos-fault.ts';
+import { cutPair } from './cut-pair.ts';
 import { storageFaults } from './storage-faults.ts';
 
 async function follower(cluster: ChaosCluster): Promise<string> {
@@ -168,6 +169,7 @@ export const chaosFaults: readonly ChaosFault[] = [
       await whileCut(cluster, [[from, pick(cluster.running.filter((each) => each !== from))]], 8_000);
     },
   },
+  cutPair,
   {
     name: 'join-drain',
     what: 'another node joins, gets its share, is drained and leaves',
