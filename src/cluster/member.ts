@@ -207,7 +207,7 @@ export class ClusterMember implements TransportHandlers {
       facts,
       cannotRecord: options.cannotRecord,
       map: () => this.#map,
-      send: (to, message) => void options.transport.send(to, 'control', message),
+      transport: options.transport,
       tell: (to, message) => this.#tell(to, message),
       propose: (change) => void this.#propose(change),
     });
@@ -467,6 +467,7 @@ export class ClusterMember implements TransportHandlers {
     const { storeId } = peer;
     this.#server.forget(storeId);
     this.#arrived.set(storeId, peer);
+    this.detector.heard(storeId, this.#options.clock.monotonicMs());
     if (!this.isUp(storeId)) return;
     // Answers to what was asked before may have been lost with its old link.
     this.control.linkUp(storeId);

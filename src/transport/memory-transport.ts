@@ -56,6 +56,8 @@ interface Link {
   readonly to: MemoryTransport;
   arrival: Arrival<Link> | undefined;
   isOver: boolean;
+  /** The ends that know. */
+  readonly told: Set<MemoryTransport>;
   /** A cut took a message: nothing that was sent after it arrives either, also if the cut has healed by then. */
   hasGap: boolean;
   /** When the last message of a channel arrives. */
@@ -155,6 +157,7 @@ export class MemoryNetwork {
         to,
         arrival: undefined,
         isOver: false,
+        told: new Set(),
         hasGap: false,
         arrivesMs: { data: 0, control: 0 },
         buffered: { data: 0, control: 0 },
@@ -168,7 +171,7 @@ export class MemoryNetwork {
   /** @internal */
   carry(link: Link, channel: Channel, bytes: Buffer): void {
     const { policy, schedule, nowMs } = this.options;
-    if (this.isCut(link.from.storeId, link.to.storeId)) link.hasGap = true;
+    if (link.isOver || this.isCut(link.from.storeId, link.to.storeId)) link.hasGap = true;
     if (link.hasGap) return;
     const delayMs = policy.delayMs(link.from.storeId, link.to.storeId, channel, bytes.length);
     const atMs = Math.max(nowMs() + delayMs, link.arrivesMs[channel]);
@@ -182,17 +185,26 @@ export class MemoryNetwork {
     });
   }
 
-  /** @internal */
-  end(link: Link, why: LinkLoss): void {
-    this.#end(link, why);
+  /** @internal One end closes it. The other hears so, unless nothing passes on that way: then it finds out by itself. */
+  end(link: Link, why: LinkLoss, by: MemoryTransport): void {
+    const other = by === link.from ? link.to : link.from;
+    if (!this.isCut(by.storeId, other.storeId)) {
+      this.#end(link, why);
+      return;
+    }
+    this.#end(link, why, [by]);
+    this.options.schedule(this.options.policy.detectMs(by.storeId, other.storeId), () => this.#end(link, 'stalled'));
   }
 
-  #end(link: Link, why: LinkLoss): void {
-    if (link.isOver) return;
+  #end(link: Link, why: LinkLoss, ends: readonly MemoryTransport[] = [link.from, link.to]): void {
     link.isOver = true;
     this.#links.delete(link);
-    link.from.linkEnded(link, why);
-    link.to.arrivalEnded(link);
+    for (const end of ends) {
+      if (link.told.has(end)) continue;
+      link.told.add(end);
+      if (end === link.from) end.linkEnded(link, why);
+      else end.arrivalEnded(link);
+    }
   }
 }
 
@@ -222,7 +234,7 @@ export class MemoryTransport implements Transport {
     this.#arrivals = new Arrivals(this.#rules, {
       peerArrived: (peer) => this.#tell((handlers) => handlers.peerArrived(peer)),
       peerLeft: (peer) => this.#tell((handlers) => handlers.peerLeft(peer)),
-      hangUp: (link) => network.end(link, 'reset'),
+      hangUp: (link) => network.end(link, 'reset', this),
       newerLife: (storeId, boot) => this.#newerLife(storeId, boot),
     });
   }
@@ -243,7 +255,7 @@ export class MemoryTransport implements Transport {
     this.#peers = peers;
     if (!this.#isListening || this.#isClosed) return;
     for (const [storeId, link] of this.#links)
-      if (!peers.some((peer) => peer.storeId === storeId)) this.#network.end(link, 'closed here');
+      if (!peers.some((peer) => peer.storeId === storeId)) this.#network.end(link, 'closed here', this);
     for (const { storeId } of peers) this.#dial(storeId);
   }
 
@@ -268,7 +280,7 @@ export class MemoryTransport implements Transport {
 
   reset(to: StoreId): void {
     const link = this.#links.get(to);
-    if (link) this.#network.end(link, 'closed here');
+    if (link) this.#network.end(link, 'closed here', this);
   }
 
   dismiss(from: StoreId): void {
@@ -303,7 +315,7 @@ export class MemoryTransport implements Transport {
       peer,
       (link) => {
         if (!ended()) {
-          this.#network.end(link, 'closed here');
+          this.#network.end(link, 'closed here', this);
           return;
         }
         this.#links.set(storeId, link);
@@ -356,7 +368,7 @@ export class MemoryTransport implements Transport {
 
   #newerLife(storeId: StoreId, boot: number): void {
     const link = this.#links.get(storeId);
-    if (link && link.to.identity.boot < boot) this.#network.end(link, 'reset');
+    if (link && link.to.identity.boot < boot) this.#network.end(link, 'reset', this);
   }
 
   /** @internal */

@@ -52,3 +52,20 @@ test('a short cut loses a tail, never something in the middle', async () => {
   clock.advance(delayMs);
   expect(told.at(-1)).toBe('4');
 });
+
+test('an end that closes a link into a cut is not heard: the other finds out by itself', async () => {
+  const { clock, network, a, b, told, send } = await pair();
+  network.cut(b.storeId, a.storeId);
+  b.dismiss(a.storeId);
+  clock.advance(delayMs);
+  expect(told).toEqual([]);
+  expect(send('into nothing')).toBe(true);
+  clock.advance(detectMs);
+  expect(told).toEqual(['link of a stalled']);
+  network.heal(b.storeId, a.storeId);
+  clock.advance(detectMs);
+  expect(send('1')).toBe(true);
+  b.dismiss(a.storeId);
+  clock.advance(delayMs);
+  expect(told).toEqual(['link of a stalled', 'link of a reset']);
+});

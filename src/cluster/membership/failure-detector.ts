@@ -30,6 +30,11 @@ import { isSuspicious, phi, SilenceHistory, type SilenceOptions } from './silenc
 export interface FailureDetectorOptions extends SilenceOptions, OwnHealthOptions, FlapOptions {
   /** A main loop that lags by more is busy: its shards should move. Higher means more patience with long turns. */
   readonly busyLagMs: number;
+  /**
+   * A peer whose pulses come and whose frames do not: after so long the way of its frames is taken for cut. Higher means more
+   * patience with a way that only seems cut.
+   */
+  readonly cutAfterMs: number;
   /** A pulse that arrives this soon after its link was lost was under way before. Higher means a surer fast path. */
   readonly pulseTravelMs: number;
 }
@@ -51,6 +56,7 @@ export const failureDetectorDefaults: FailureDetectorOptions = {
   trustMinMs: 5_000,
   trustMaxMs: 60_000,
   busyLagMs: 5_000,
+  cutAfterMs: 3_000,
   pulseTravelMs: 250,
 };
 
@@ -215,6 +221,18 @@ export class FailureDetector {
     const verdict = this.#verdict(peer, nowMs);
     if (verdict.type === 'dead' || peer.flaps.isTrusted(nowMs)) return verdict;
     return { type: 'dead', why: peer.diedOf };
+  }
+
+  /**
+   * No frame came from it for so long that what leads from it, or to it, is taken for cut. Of a node that was not believed before
+   * it is only asked what comes now.
+   */
+  isOutOfHearing(storeId: StoreId, nowMs: number): boolean {
+    const peer = this.#peers.get(storeId);
+    if (!peer) return false;
+    const verdict = this.#verdict(peer, nowMs);
+    if (verdict.type === 'dead') return verdict.why === 'silent';
+    return verdict.type === 'suspect' && nowMs - verdict.sinceMs >= this.#options.cutAfterMs;
   }
 
   report(nowMs: number): ObserverReport {

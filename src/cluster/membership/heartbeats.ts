@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { ShardId, StoreId } from '../../core/ids.ts';
-import type { PeerAddress } from '../../transport/transport.ts';
+import type { PeerAddress, Transport } from '../../transport/transport.ts';
 import type { ControlDriver } from '../control/control-driver.ts';
 import type { Shards } from '../shards/shards.ts';
 import type { Adverts } from './adverts.ts';
@@ -25,7 +25,7 @@ export interface HeartbeatsOptions {
   readonly facts: () => MemberFacts;
   readonly cannotRecord: () => boolean;
   readonly map: () => ClusterMap | undefined;
-  readonly send: (to: StoreId, message: Buffer) => void;
+  readonly transport: Pick<Transport, 'send' | 'isUp' | 'reset' | 'dismiss'>;
   readonly tell: (to: StoreId, message: MemberMessage) => void;
   readonly propose: (change: MapChange) => void;
 }
@@ -41,7 +41,7 @@ export class Heartbeats {
   }
 
   beat(): void {
-    const { self, clock, detector, adverts, send } = this.#options;
+    const { self, clock, detector, adverts, transport } = this.#options;
     const nowMs = clock.monotonicMs();
     detector.tick(nowMs);
     const map = this.#options.map();
@@ -55,10 +55,24 @@ export class Heartbeats {
       advert: adverts.own.advert,
       cannotRecord: this.#options.cannotRecord(),
     });
-    for (const { storeId, status } of map.members.values())
-      if (storeId !== self.storeId && status !== 'removed') send(storeId, message);
+    for (const { storeId, status } of map.members.values()) {
+      if (storeId === self.storeId || status === 'removed') continue;
+      this.#giveUpUnheard(storeId, nowMs);
+      transport.send(storeId, 'control', message);
+    }
     this.hurryElection();
     this.#reclaim(map);
+  }
+
+  /**
+   * Into a way that is cut one can write for a long time: TCP tries for a quarter of an hour, and who waits for an answer
+   * waits on. So the links to a peer of which nothing is heard, and those from it, are given up and made anew.
+   */
+  #giveUpUnheard(peer: StoreId, nowMs: number): void {
+    const { detector, transport } = this.#options;
+    if (!detector.isOutOfHearing(peer, nowMs)) return;
+    if (transport.isUp(peer)) transport.reset(peer);
+    transport.dismiss(peer);
   }
 
   /**

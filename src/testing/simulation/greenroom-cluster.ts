@@ -28,7 +28,7 @@ import { workloadActors } from './workload-actors.ts';
 
 const shutdownGraceMs = 10_000;
 /** A link that was cut is given up after this. */
-const detectMs = 3_000;
+const detectMs = 60_000;
 
 /** So slow that much is found by others first. */
 const scrubBytesPerSecond = 1_000;

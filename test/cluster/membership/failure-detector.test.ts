@@ -379,3 +379,42 @@ function played(
   }
   return { detector, nowMs };
 }
+
+describe('the way from a peer is taken for cut', () => {
+  /** After how long of this weather, at a heartbeat; undefined: not within a minute. */
+  const cutAfter = (weather: Weather): number | undefined => {
+    const watch = new Watch();
+    for (let passedMs = 500; passedMs <= 60_000; passedMs += 500) {
+      watch.pass(500, { ...weather, ...(weather.lag === 'grows' ? { lag: passedMs } : {}) });
+      if (watch.detector.isOutOfHearing(b, watch.nowMs)) return passedMs;
+    }
+    return undefined;
+  };
+
+  test('when neither frames nor pulses come', () => {
+    expect(cutAfter(nothing)).toBe(failureDetectorDefaults.silenceMinMs);
+  });
+
+  test('later when pulses come: they take another way', () => {
+    expect(cutAfter({ pulses: 500 })).toBe(3_000);
+  });
+
+  test('not while its loop stands still and says so, nor while frames come', () => {
+    expect(cutAfter({ pulses: 500, lag: 'grows' })).toBeUndefined();
+    expect(cutAfter(fine)).toBeUndefined();
+  });
+
+  test('not of one whose port refuses, nor of one that fell so often that it is not believed', () => {
+    const watch = new Watch();
+    for (let fall = 0; fall < 4; fall++) {
+      watch.pass(5_000, nothing);
+      watch.pass(1_000, fine);
+    }
+    expect(watch.standing.type).toBe('dead');
+    expect(watch.detector.isOutOfHearing(b, watch.nowMs)).toBe(false);
+    watch.detector.linkDown(b, 'reset', watch.nowMs);
+    watch.detector.dialRefused(b, watch.nowMs);
+    watch.pass(60_000, nothing);
+    expect(watch.detector.isOutOfHearing(b, watch.nowMs)).toBe(false);
+  });
+});
