@@ -10,7 +10,6 @@ import { stories, tell } from './told.ts';
 /** Those that show within a few lives; the rare ones are left to `npm run mutants`. */
 const frequent: readonly ProtocolMistake[] = [
   'no fence on append',
-  'no fence on promise',
   'append does not raise promised',
   'promise answered before fsync',
   'append acknowledged before fsync',

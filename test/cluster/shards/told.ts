@@ -28,6 +28,12 @@ export const stories: Partial<Record<ProtocolMistake, Story>> = {
     const second = await replica.hears({ type: 'promise', shard, epoch: 5 }, 'b');
     return `${first} ${second}` === 'promised refused' ? undefined : `epoch 5 is asked for twice: ${first}, ${second}`;
   },
+  // An owner that was cut off begins its epoch when the next one is promised already.
+  'no fence on promise': async (replica) => {
+    await replica.hears({ type: 'promise', shard, epoch: 5 }, 'a');
+    const late = await replica.hears({ type: 'promise', shard, epoch: 4 }, 'b');
+    return late === 'refused' ? undefined : `epoch 5 was promised, and to epoch 4 it says: ${late}`;
+  },
   // An owner that looks for common ground sends again what is there; more was acknowledged.
   'stale append truncates': async (replica) => {
     const rows = records(3);
