@@ -18,7 +18,7 @@ import { comedy } from './comedy/peer.ts';
 import { compare, formatComparison, type Measured } from './comparison.ts';
 import { erlangDistributed, erlangLocal } from './erlang/peer.ts';
 import { nact } from './nact/peer.ts';
-import { nats } from './nats/peer.ts';
+import { nats, natsSynced } from './nats/peer.ts';
 import { measureOwn } from './own.ts';
 import { ownFigures, type Peer, Skipped } from './peer.ts';
 import { pekko } from './pekko/peer.ts';
@@ -30,6 +30,7 @@ import { workerd } from './workerd/peer.ts';
 const peers: readonly Peer[] = [
   postgresql,
   nats,
+  natsSynced,
   restate,
   workerd,
   erlangLocal,
