@@ -9,6 +9,7 @@ import type { Standing } from './eligibility.ts';
 import type { ObserverReport, Standing as PeerStanding } from './failure-detector.ts';
 import type { ShardOfEpoch } from './member-messages.ts';
 import { defaultPlanLimits, type PlanLimits } from './planned-step.ts';
+import { Probation } from './probation.ts';
 import { writeQuorum } from './quorum.ts';
 import { planSteps } from './rebalance-plan.ts';
 import { type Life, type QuorumNeed, Suspicions } from './suspicions.ts';
@@ -81,6 +82,7 @@ export class Coordinator {
   readonly #self: StoreId;
   readonly #options: CoordinatorOptions;
   readonly #suspicions: Suspicions;
+  readonly #probation: Probation;
   readonly #heard = new Map<StoreId, Heard>();
   readonly #caughtUp = new Map<StoreId, ReadonlyMap<number, readonly StoreId[]>>();
   readonly #drains = new Map<number, Drain>();
@@ -93,6 +95,7 @@ export class Coordinator {
     this.#self = self;
     this.#options = { ...coordinatorDefaults, ...options };
     this.#suspicions = new Suspicions(self);
+    this.#probation = new Probation(self);
   }
 
   /** A heartbeat of a member, or the leader's own view. */
@@ -118,15 +121,21 @@ export class Coordinator {
       const lives = [...map.members.values()].filter((member) => isExpected(member));
       this.#suspicions.setMembers(lives.map(({ storeId, boot }) => ({ storeId, boot })));
     }
-    const members = this.#memberChanges(view);
+    const onProbation = this.#probation.needed(view);
+    const standing = (peer: StoreId): PeerStanding => (onProbation.has(peer) ? { type: 'alive' } : view.standing(peer));
+    const believing = { ...view, standing };
+    const members = this.#memberChanges(believing, onProbation);
     if (members.length > 0) return members;
-    return [...this.#steps(view), ...this.#voterChanges(view)];
+    return [...this.#steps(believing), ...this.#voterChanges(believing)];
   }
 
-  #memberChanges({ map, nowMs, wallMs, standing }: CoordinatorView): CoordinatorAction[] {
+  #memberChanges(
+    { map, nowMs, wallMs, standing }: CoordinatorView,
+    onProbation: ReadonlySet<StoreId>,
+  ): CoordinatorAction[] {
     const changes: MapChange[] = [];
     for (const { storeId, boot } of this.#suspicions.downs(nowMs))
-      changes.push({ type: 'memberDown', storeId, boot, atMs: wallMs });
+      if (!onProbation.has(storeId)) changes.push({ type: 'memberDown', storeId, boot, atMs: wallMs });
     for (const { storeId, boot, downSinceMs, status } of map.members.values()) {
       if (downSinceMs === 0 || status === 'removed') continue;
       const heard = this.#heard.get(storeId);

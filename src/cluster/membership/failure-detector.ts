@@ -69,8 +69,8 @@ export type Standing =
    * Its process may live.
    */
   | { readonly type: 'suspect'; readonly phi: number; readonly sinceMs: number }
-  /** Also said of one that is back but fell so often of late that it is not believed yet. */
-  | { readonly type: 'dead'; readonly why: DeathCause };
+  /** `isBack`: all signs say that it lives, but it fell so often of late that it is not believed yet. */
+  | { readonly type: 'dead'; readonly why: DeathCause; readonly isBack?: true };
 
 export type DeathCause = 'silent' | 'process died';
 
@@ -220,7 +220,9 @@ export class FailureDetector {
     if (!peer) return alive;
     const verdict = this.#verdict(peer, nowMs);
     if (verdict.type === 'dead' || peer.flaps.isTrusted(nowMs)) return verdict;
-    return { type: 'dead', why: peer.diedOf };
+    return verdict.type === 'alive'
+      ? { type: 'dead', why: peer.diedOf, isBack: true }
+      : { type: 'dead', why: peer.diedOf };
   }
 
   /**

@@ -110,7 +110,7 @@ export class Heartbeats {
     const { leader, voters } = control;
     if (!leader || leader === self.storeId || !voters.includes(self.storeId)) return;
     const standing = detector.standing(leader, clock.monotonicMs());
-    if (standing.type !== 'dead' || standing.why !== 'process died') return;
+    if (standing.type !== 'dead' || standing.why !== 'process died' || standing.isBack) return;
     const members = this.#options.map()?.members;
     const first = voters.find((voter) => voter !== leader && members?.get(voter)?.status === 'up');
     if (first === self.storeId) control.campaignNow();

@@ -258,7 +258,7 @@ describe('flapping', () => {
       watch.detector.newLife(b, boot, watch.nowMs);
       watch.detector.linkUp(b, watch.nowMs);
     }
-    expect(watch.standing).toEqual({ type: 'dead', why: 'process died' });
+    expect(watch.standing).toEqual({ type: 'dead', why: 'process died', isBack: true });
     expect(watch.pass(10_000, fine, 4)).toEqual(['alive after 5000 ms']);
   });
 });
