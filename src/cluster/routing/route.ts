@@ -51,7 +51,7 @@ export interface Route {
 }
 
 /** Owners whose process may die with one command on its way. Then its outcome is unknown, and it is not tried again. */
-export const ownersLostMax = 2;
+const ownersLostMax = 2;
 
 export function newRoute(shard: ShardId): Route {
   return {
@@ -88,7 +88,19 @@ export function leadsTo({ via, owner }: Route): StoreId | undefined {
   return via ?? owner;
 }
 
-/** How many lives of owners ended with the command on its way: a link that broke alone does not count. */
+/**
+ * A loss was accepted since: the log may end below what was known of it, and what was tried may be recorded again further
+ * down. So it is searched from the beginning.
+ */
+export function forgetPositions(route: Route): void {
+  route.known = 0;
+  for (const pending of [...route.sent.values(), ...route.waiting]) pending.since = Math.min(pending.since, 0);
+}
+
+/**
+ * How many lives of owners ended with the command on its way, if they are too many to try it again; else 0. A link that
+ * broke alone does not count.
+ */
 export function ownersThatDied({ lostWith }: Pending, map: ClusterMap | undefined): number {
   if (lostWith.length < ownersLostMax) return 0;
   const lives = new Set<string>();
@@ -97,7 +109,7 @@ export function ownersThatDied({ lostWith }: Pending, map: ClusterMap | undefine
     const isGone = !member || member.boot > boot || member.status === 'down' || member.status === 'removed';
     if (isGone) lives.add(`${storeId}/${boot}`);
   }
-  return lives.size;
+  return lives.size < ownersLostMax ? 0 : lives.size;
 }
 
 /** Commands passed on for others have no place among this node's own: they keep the order in which they came. */

@@ -29,11 +29,11 @@ import { type CommandMessage, encodeCommandMessage, errorFromWire } from './comm
 import { callerInDoubt, inDoubt, unknown } from './doubt.ts';
 import { Relays } from './relays.ts';
 import {
+  forgetPositions,
   inOrderSent,
   leadsTo,
   newPending,
   newRoute,
-  ownersLostMax,
   ownersThatDied,
   type Pending,
   type Route,
@@ -197,9 +197,9 @@ export class Router implements Elsewhere {
   #look(route: Route): void {
     const placement = this.#map?.shards[route.shard];
     if (!placement || route.state === 'here') return;
-    const { assigned, active } = placement;
-    const isServed = active.epoch === assigned.epoch;
-    if (isServed && active.epoch !== route.epoch) {
+    const { assigned, active, loss } = placement;
+    if (loss && loss.epoch > route.epoch) forgetPositions(route);
+    if (active.epoch === assigned.epoch && active.epoch !== route.epoch) {
       // The one before is fenced: what it did not answer is found out by its successor.
       this.#takeBack(route);
       route.epoch = active.epoch;
@@ -334,17 +334,16 @@ export class Router implements Elsewhere {
   #sinceOf(route: Route, pending: Pending): Position {
     if (pending.attempts > 0 || pending.isUncertain)
       return this.#options.mistaken('retry without search') ? -1 : Math.max(0, pending.since);
-    const given = pending.command.since;
-    if (given < 0) pending.since = route.known;
+    if (pending.command.since < 0) pending.since = route.known;
     // Its relay may still try it when it has been sent again from here.
     if (route.via !== undefined && !this.#options.mistaken('relayed command not searched')) return pending.since;
-    return given;
+    return pending.command.since;
   }
 
   /** A command with which one owner after another dies is not tried for ever. */
   #hasKilled(pending: Pending): boolean {
     const died = ownersThatDied(pending, this.#map);
-    if (died < ownersLostMax) return false;
+    if (died === 0) return false;
     this.#fail(pending, unknown(`${died} nodes died while they ran this command; it is not tried again`));
     return true;
   }

@@ -1,5 +1,6 @@
 /** A shard on three nodes, and what a router on one that does not own it is told and sends. */
 import type { RoutedCommand } from '../../../src/actors/elsewhere.ts';
+import type { ClusterMap } from '../../../src/cluster/membership/cluster-map.ts';
 import type { Mistaken } from '../../../src/cluster/mistakes.ts';
 import { type CommandMessage, decodeCommandMessage } from '../../../src/cluster/routing/command-messages.ts';
 import { Router } from '../../../src/cluster/routing/router.ts';
@@ -11,6 +12,15 @@ export const shard = 0;
 const map = settledMap(3, 1);
 export const { owner } = map.shards[shard]!.assigned;
 export const self = [...map.members.keys()].find((each) => each !== owner)!;
+
+/** The map after a loss was accepted: the shard is given to the same owner again so many epochs later. */
+export function afterLoss(epochs: number): ClusterMap {
+  const { assigned, active } = map.shards[shard]!;
+  const epoch = assigned.epoch + epochs;
+  const loss = { epoch: assigned.epoch + 1, left: [owner], atMs: 1, times: 1 };
+  const placement = { assigned: { ...assigned, epoch }, active: epochs > 1 ? { ...active, epoch } : active };
+  return { ...map, version: map.version + epochs, shards: [{ ...placement, learners: [], loss }] };
+}
 
 export interface RouterScene {
   readonly mistaken?: Mistaken;

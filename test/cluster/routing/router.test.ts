@@ -5,7 +5,7 @@ import { type CommandMessage, errorToWire } from '../../../src/cluster/routing/c
 import type { Router } from '../../../src/cluster/routing/router.ts';
 import { GreenroomError } from '../../../src/core/errors.ts';
 import { VirtualClock } from '../../../src/testing/index.ts';
-import { commandOf, owner, routerTo, shard } from './fixture.ts';
+import { afterLoss, commandOf, owner, routerTo, shard } from './fixture.ts';
 import { repliesInTheNextLife, runsAfterARefusal } from './told.ts';
 
 let sent: CommandMessage[];
@@ -118,4 +118,25 @@ describe('a second attempt that comes to nothing says nothing of the first', () 
     router.received(owner, { type: 'failure', shard, lane, number, error, commandId: '~test.1', recorded: false });
     expect(heard).toEqual(['OUTCOME_UNKNOWN']);
   });
+});
+
+test('after an accepted loss what was known of the log before it is known no more: a later attempt is searched from the beginning', () => {
+  const commands = () => sent.flatMap((message) => (message.type === 'command' ? [message] : []));
+  const laneOpens = (position: number) => {
+    const { lane } = sent.findLast((message) => message.type === 'open') as { lane: number };
+    router.received(owner, { type: 'opened', shard, lane, position });
+  };
+  send('before');
+  laneOpens(119);
+  router.applyMap(afterLoss(1));
+  router.applyMap(afterLoss(2));
+  laneOpens(71);
+  expect(commands().map(({ since }) => since)).toEqual([-1, 0]);
+  expect(router.knownPosition(shard)).toBe(71);
+
+  send('after');
+  router.linkDown(owner);
+  router.linkUp(owner);
+  laneOpens(90);
+  expect(commands().at(-1)).toMatchObject({ input: 1, since: 71 });
 });
