@@ -196,7 +196,11 @@ export class Recovery {
     );
     const index = Math.max(...all.flatMap((each) => [each.last.index, each.map.version])) + 1;
     const term = Math.max(...all.map((each) => each.term)) + unknownTerms;
-    await member.control.beginAnew({ index, term }, mapAfterControlLoss(map, lost, index, wallMs()));
+    try {
+      await member.control.beginAnew({ index, term }, mapAfterControlLoss(map, lost, index, wallMs()));
+    } catch (error) {
+      throw unavailable(`this node cannot begin a new control log: ${(error as Error).message}`);
+    }
     await this.#established();
     const removed = membersOf(known).filter(({ storeId }) => lost.has(storeId));
     return { shards: map.shards.map((_, shard) => shard), removed: removed.map(({ node }) => node), controlLog: true };
