@@ -356,6 +356,7 @@ export class ClusterMember implements TransportHandlers {
   }
 
   mayTalk(hello: { readonly storeId: StoreId }): HelloRefusal | undefined {
+    if (this.#options.mistaken('store given up is let in again')) return undefined;
     return this.#map?.members.get(hello.storeId)?.status === 'removed' ? 'removed' : undefined;
   }
 

@@ -4,6 +4,9 @@
  */
 import { actorMistakes } from '../actors/mistakes.ts';
 
+/** What shows only where most copies of something are lost, and that is accepted. */
+export const lossMistakes = ['accepted loss begins with the first answer', 'store given up is let in again'] as const;
+
 export const protocolMistakes = [
   // replica
   'no fence on append',
@@ -42,6 +45,7 @@ export const protocolMistakes = [
   // map
   'assign without after',
   'learner promoted before it has caught up',
+  ...lossMistakes,
   ...actorMistakes,
 ] as const;
 

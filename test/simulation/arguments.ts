@@ -16,6 +16,8 @@ export interface SimulationArguments {
   readonly seed: number;
   readonly trace: boolean;
   readonly mistake: string | undefined;
+  /** Runs in which most copies of some shards are lost, and an operator accepts it. */
+  readonly losses: boolean;
 }
 
 export function parseSimulationArguments(
@@ -31,12 +33,14 @@ export function parseSimulationArguments(
       seeds: { type: 'string' },
       seed: { type: 'string' },
       mistake: { type: 'string' },
+      losses: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
     },
   });
   const cluster = clusterKinds.find(({ name }) => name === values.cluster);
   if (!cluster)
     throw new Error(`--cluster is one of ${clusterKinds.map(({ name }) => name).join(', ')}, not '${values.cluster}'`);
+  if (values.losses && cluster !== greenroomCluster) throw new Error('--losses is for the cluster greenroom');
   if (values.mistake !== undefined && !(values.mistake in cluster.mistakes))
     throw new Error(`--mistake is one of ${Object.keys(cluster.mistakes).join(', ') || 'none'}`);
   return {
@@ -47,12 +51,14 @@ export function parseSimulationArguments(
     seed: numberOf('seed', values.seed, 1),
     trace: values.trace,
     mistake: values.mistake,
+    losses: values.losses,
   };
 }
 
 /** The command that runs one seed again, with everything that decides its course. */
-export function replayCommand({ cluster, nodes, minutes, mistake }: SimulationArguments, seed: number): string {
-  const more = mistake === undefined ? '' : ` --mistake ${mistake}`;
+export function replayCommand(settings: SimulationArguments, seed: number): string {
+  const { cluster, nodes, minutes, mistake, losses } = settings;
+  const more = `${losses ? ' --losses' : ''}${mistake === undefined ? '' : ` --mistake '${mistake}'`}`;
   return `npm run simulate -- --cluster ${cluster.name} --nodes ${nodes} --minutes ${minutes} --seed ${seed}${more} --trace`;
 }
 

@@ -195,3 +195,37 @@ test('I10: one command id twice in a committed log', () => {
 test('I11: a snapshot that is not what its events add up to', () => {
   expect(found([node('a', { snapshot: { snapshot: '{"n":1}', fold: '{"n":2}' } })])).toEqual(['I11']);
 });
+
+/** `b` and `c` are gone; `a` goes on, from epoch 3, with what it shows. */
+function foundAfterLoss(before: Shown, acceptedInEpoch: number | undefined, after: Shown): string[] {
+  const invariants = new Invariants();
+  const { log } = before;
+  const both = [node('b', before), node('c', before), node('a', { ...before, committed: 0 })];
+  const found = [...invariants.look(both)];
+  if (acceptedInEpoch !== undefined) invariants.lossAccepted(0, acceptedInEpoch);
+  found.push(...invariants.look([node('a', { log: log ?? [], boot: 2 })]), ...invariants.look([node('a', after)]));
+  return found.map(({ invariant }) => invariant);
+}
+
+test('after an accepted loss the end of a log may be gone, and nothing from its middle; where none was accepted, nothing', () => {
+  const made = (sequence: number, more: Partial<LoggedRecord> = {}) => ({
+    commandId: `k${sequence}`,
+    firstSequence: sequence,
+    lastSequence: sequence,
+    ...more,
+  });
+  const log = [made(1), made(2), made(3)];
+  const before: Shown = { log, committed: 3, acknowledges: [acknowledged(3, 1)] };
+  const goesOn = { boot: 2, promised: 3, active: 3, serves: 3, committed: 2 };
+  const endIsGone = { ...goesOn, log: [made(1), made(2, { commandId: 'k9', epoch: 3 })] };
+  expect(foundAfterLoss(before, 2, endIsGone)).toEqual([]);
+  expect(foundAfterLoss(before, undefined, endIsGone)).toContain('I1');
+  // What is lost may be recorded again under the same id, by an owner from after it, and go on from a lower number.
+  expect(foundAfterLoss(before, 2, { ...goesOn, log: [made(1), made(2, { commandId: 'k3', epoch: 3 })] })).toEqual([]);
+  expect(foundAfterLoss(before, 2, { ...goesOn, log: [made(1), made(3, { epoch: 3 })] })).toEqual(['I9']);
+  expect(foundAfterLoss(before, 2, { ...goesOn, log: [made(1), made(2, { commandId: 'k1', epoch: 3 })] })).toEqual([
+    'I10',
+  ]);
+  const middleIsGone = [made(1), { ...made(2, { commandId: 'k3' }), chain: 9 }, { epoch: 3 }];
+  expect(foundAfterLoss(before, 2, { ...goesOn, committed: 3, log: middleIsGone })).toContain('I7');
+});

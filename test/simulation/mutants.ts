@@ -3,11 +3,13 @@
  * that never caught anything proves nothing.
  *
  * The mistakes of Greenroom's own protocol are looked for where they show soonest: in a story told step by step, in
- * random lives of one shard's log, and in the simulation of whole clusters.
+ * random lives of one shard's log, and in the simulation of whole clusters; those about accepted losses in clusters that
+ * have one.
  */
 import Table from 'cli-table3';
 import { actorMistakes } from '../../src/actors/mistakes.ts';
-import type { ProtocolMistake } from '../../src/cluster/mistakes.ts';
+import { lossMistakes, type ProtocolMistake } from '../../src/cluster/mistakes.ts';
+import { simulateLoss } from '../../src/testing/simulation/loss-simulation.ts';
 import { simulate } from '../../src/testing/simulation/simulation.ts';
 import { routingStories } from '../cluster/routing/told.ts';
 import { simulate as simulateShard } from '../cluster/shards/simulation.ts';
@@ -26,12 +28,16 @@ const shardSeedsMax = 400;
 /** It is asked in how many of so many seeds a mistake shows. */
 const shardSeedsShown = 50;
 
+const lossMinutes = 2;
+
 const settings = parseSimulationArguments({ seeds: 50, minutes: 3 });
 const table = new Table({ head: ['mistake', 'caught by', 'in seeds', 'what it is'], style: { head: [] } });
 let missed = 0;
 for (const [mistake, what] of Object.entries(settings.cluster.mistakes)) {
   if (settings.mistake !== undefined && settings.mistake !== mistake) continue;
-  const caught = (await inTheShardLog(mistake)) ?? (await inACluster(mistake));
+  const caught = isAboutLosses(mistake)
+    ? await afterALoss(mistake)
+    : ((await inTheShardLog(mistake)) ?? (await inACluster(mistake)));
   if (caught === undefined) missed += 1;
   table.push([mistake, caught?.by ?? 'NOT CAUGHT', caught?.seeds ?? `0 of ${settings.seeds}`, what]);
   console.error(`${mistake}: ${caught ? `${caught.by} ${caught.seeds}` : 'not caught'}`);
@@ -56,6 +62,23 @@ async function inTheShardLog(mistake: string): Promise<Caught | undefined> {
     for (const violation of violations) claims.add(violation.slice(0, violation.indexOf(':')));
     if (found > 0 && seed >= shardSeedsShown)
       return { by: `lives of a shard's log: ${[...claims].join(', ')}`, seeds: `${found} of ${seed}` };
+  }
+  return undefined;
+}
+
+function isAboutLosses(mistake: string): boolean {
+  return settings.cluster.name === 'greenroom' && lossMistakes.some((each) => each === mistake);
+}
+
+/** In clusters of three nodes and of five by turns. The loss comes in the first minute: there is no need for more. */
+async function afterALoss(mistake: string): Promise<Caught | undefined> {
+  for (let tried = 1; tried <= settings.seeds; tried++) {
+    const nodes = tried % 2 === 1 ? 3 : 5;
+    const seed = settings.seed + tried - 1;
+    const { violations } = await simulateLoss({ ...settings, nodes, seed, mistake, minutes: lossMinutes });
+    if (violations.length === 0) continue;
+    const checks = [...new Set(violations.map(({ check }) => check))].join(', ');
+    return { by: `a cluster after a loss: ${checks}`, seeds: `1 of ${tried}` };
   }
   return undefined;
 }

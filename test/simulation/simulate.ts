@@ -1,16 +1,18 @@
-/** `npm run simulate -- --seeds 500 --minutes 10 [--cluster toy] [--nodes 3] [--seed N] [--mistake m] [--trace]` */
+/** `npm run simulate -- --seeds 500 --minutes 10 [--cluster toy] [--nodes 3] [--seed N] [--mistake m] [--losses] [--trace]` */
 import { Counters } from '../../src/testing/simulation/counters.ts';
+import { simulateLoss } from '../../src/testing/simulation/loss-simulation.ts';
 import { type SimulationOutcome, simulate } from '../../src/testing/simulation/simulation.ts';
 import { parseSimulationArguments, replayCommand } from './arguments.ts';
 
 const violationsShown = 5;
 const settings = parseSimulationArguments({ seeds: 100, minutes: 10 });
+const run = settings.losses ? simulateLoss : simulate;
 const counters = new Counters();
 const startedMs = performance.now();
 let [failed, operations, acknowledged, steps, undecided, silenceMs, commandMs, virtualMs] = [0, 0, 0, 0, 0, 0, 0, 0];
 
 for (let seed = settings.seed; seed < settings.seed + settings.seeds; seed++) {
-  const outcome = await simulate({
+  const outcome = await run({
     ...settings,
     seed,
     onLine: settings.trace ? (line) => console.log(line) : undefined,

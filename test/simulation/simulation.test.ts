@@ -18,7 +18,7 @@ describe.each([
     for (let seed = first; seed < first + seeds; seed++) {
       const outcome = await simulate({ cluster, nodes, seed, minutes: 1 });
       const again = replayCommand(
-        { cluster, nodes, minutes: 1, seeds: 1, seed, trace: true, mistake: undefined },
+        { cluster, nodes, minutes: 1, seeds: 1, seed, trace: true, mistake: undefined, losses: false },
         seed,
       );
       expect(outcome.violations, `replay with: ${again}`).toEqual([]);

@@ -9,8 +9,8 @@ import type { Position, ShardId, StoreId } from '../../core/ids.ts';
 import type { Log } from '../../core/log.ts';
 import type { Journal } from '../../persistence/journal.ts';
 import type { LogRow } from '../../persistence/log-row.ts';
-import type { ClusterMap } from '../membership/cluster-map.ts';
-import { isRecovering, sealSet } from '../membership/loss.ts';
+import type { ClusterMap, ShardPlacement } from '../membership/cluster-map.ts';
+import { isRecovering, type SealSet, sealSet } from '../membership/loss.ts';
 import type { Mistaken } from '../mistakes.ts';
 import { type ShardLimits, shardLimits } from './follower.ts';
 import { Forgetting } from './forgetting.ts';
@@ -167,7 +167,7 @@ export class Shards implements OwnerHome {
           shard,
           epoch: assigned.epoch,
           replicas: assigned.replicas,
-          seal: sealSet(placement),
+          seal: this.#sealSet(placement),
           learners,
         });
         if (fresh) began.push(fresh);
@@ -191,6 +191,12 @@ export class Shards implements OwnerHome {
       this.#options.served(serving);
     }
     if (began.length > 0) log.debug('begins new epochs', { shards: began.length });
+  }
+
+  #sealSet(placement: ShardPlacement): SealSet {
+    const seal = sealSet(placement);
+    const isTooFew = isRecovering(placement) && this.mistaken('accepted loss begins with the first answer');
+    return isTooFew ? { ...seal, needed: 1 } : seal;
   }
 
   /** O1: only with its own promise, which no earlier life of this store can have given for this epoch. */

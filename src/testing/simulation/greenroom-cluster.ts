@@ -5,6 +5,7 @@
 import { defineActor } from '../../actors/definition.ts';
 import { knowsMembers } from '../../cluster/membership/address-book.ts';
 import { shardInfos } from '../../cluster/membership/cluster-info.ts';
+import { isGone, lostShards } from '../../cluster/membership/loss.ts';
 import { protocolMistakes } from '../../cluster/mistakes.ts';
 import { ClusterNode } from '../../cluster/node.ts';
 import { shardLimits } from '../../cluster/shards/follower.ts';
@@ -17,6 +18,7 @@ import { KnownMaps } from './known-maps.ts';
 import { NodeLook } from './node-look.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 import type {
+  AcceptedLosses,
   ClusterKind,
   ClusterSetup,
   ClusterUnderTest,
@@ -161,6 +163,22 @@ class GreenroomCluster implements ClusterUnderTest {
     );
   }
 
+  lostWith(machines: readonly string[]): readonly number[] {
+    const map = this.#maps.newest;
+    const stores = machines.flatMap((name) => this.#stores.get(name) ?? []);
+    return map ? lostShards(map, new Set(stores)) : [];
+  }
+
+  acceptedLosses(): AcceptedLosses {
+    const map = this.#maps.newest;
+    const epochs = new Map<number, number>();
+    for (const [shard, { loss }] of map?.shards.entries() ?? []) if (loss) epochs.set(shard, loss.epoch);
+    return {
+      epochs,
+      isGivenUp: (store) => map?.members.has(store as StoreId) === true && isGone(map, store as StoreId),
+    };
+  }
+
   async start(seat: NodeSeat): Promise<SimulatedNode> {
     const { name, clock, random, log, disk, life, expelled } = seat;
     const { tuning, mistake } = this.#setup;
@@ -240,5 +258,6 @@ function simulatedNode(
     stop: () => node.close(shutdownGraceMs),
     drain: (name) => node.drain(name),
     remove: (name) => node.remove(name),
+    recovery: { info: () => node.recovery(), accept: (request) => node.acceptLoss(request) },
   };
 }

@@ -2,7 +2,7 @@
  * The protocol's invariants, checked after every step over what the nodes show of themselves. (I8 has no check of its
  * own: what it forbids shows as a broken I2, I4 or I5 after a crash. I12 is the simulation's: it needs time.)
  */
-import { CommittedLog } from './committed-log.ts';
+import { CommittedLog, commandOf } from './committed-log.ts';
 import type { Acknowledgement, NodeInspection, ShardInspection } from './inspection.ts';
 
 export type InvariantName = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I9' | 'I10' | 'I11';
@@ -39,6 +39,8 @@ interface ShardMemory {
   /** By position and epoch. */
   readonly chains: Map<string, number>;
   readonly log: CommittedLog;
+  /** A loss was accepted in this epoch, and nothing of a later one is committed yet. */
+  cutAfterEpoch: number;
   readonly copies: Map<string, CopyMemory>;
 }
 
@@ -60,6 +62,15 @@ export class Invariants {
         if (snapshot !== fold) this.#found('I11', `${actor} at ${sequenceNumber}: ${snapshot} is not ${fold}`);
     }
     return this.#findings;
+  }
+
+  /**
+   * The shard goes on, from an epoch after this one, with what was left of it: once somebody knows what that is, the end of
+   * what was acknowledged and committed before may be gone. What each store has promised, and knows to be committed, holds
+   * as before.
+   */
+  lossAccepted(shard: number, epoch: number): void {
+    this.#memory(shard).cutAfterEpoch = epoch;
   }
 
   #found(invariant: InvariantName, what: string): void {
@@ -137,8 +148,24 @@ export class Invariants {
     }
   }
 
+  /** What is lost is the end of a log: nothing of it is there again further down (as if from its middle, I7). */
+  #cutLost(memory: ShardMemory, who: string, shard: ShardInspection): void {
+    if ((shard.record(shard.committed)?.epoch ?? 0) <= memory.cutAfterEpoch) return;
+    memory.cutAfterEpoch = Number.POSITIVE_INFINITY;
+    let kept = Math.min(memory.log.length, shard.committed);
+    while (kept > 0 && shard.record(kept)?.chain !== memory.log.chainAt(kept)) kept--;
+    const gone = memory.log.cutOff(kept);
+    for (let position = kept + 1; position <= shard.committed; position++) {
+      const record = shard.record(position);
+      const made = record && `${commandOf(record)} in epoch ${record.epoch}`;
+      if (made && gone.has(made)) this.#found('I7', `${who}: ${made} was kept, and what was before it was not`);
+    }
+    for (const position of memory.acknowledged.keys()) if (position > kept) memory.acknowledged.delete(position);
+  }
+
   /** I9, I10: of what is committed, wherever it is known first. */
   #noteCommitted(memory: ShardMemory, who: string, shard: ShardInspection, isDestroyed: boolean): void {
+    this.#cutLost(memory, who, shard);
     while (memory.log.length < shard.committed) {
       const record = shard.record(memory.log.length + 1);
       if (!record) {
@@ -212,6 +239,7 @@ export class Invariants {
         ownerOfEpoch: new Map(),
         chains: new Map(),
         log: new CommittedLog(),
+        cutAfterEpoch: Number.POSITIVE_INFINITY,
         copies: new Map(),
       };
       this.#shards.set(shard, memory);

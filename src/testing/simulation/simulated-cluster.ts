@@ -156,6 +156,12 @@ export class SimulatedCluster {
     this.world.note(name, 'is given up');
   }
 
+  /** A machine that was given up is started again after all, on the disk that it has now. */
+  takeUp(name: string): void {
+    this.#place(name).isGivenUp = false;
+    this.boot(name);
+  }
+
   /** SIGTERM: the node stops in order; `whenGone` is called when its process has ended, whatever became of the stop. */
   stop(name: string, whenGone: () => void): void {
     const { node, machine } = this.#place(name);

@@ -2,7 +2,7 @@
  * What the simulator needs of a cluster to be able to torment it. A cluster is plugged in by one file: a
  * {@link ClusterUnderTest} that starts nodes on what it is handed, and lets them be looked into.
  */
-import type { CommandAnswer, CommandRequest } from '../../cluster/gateway.ts';
+import type { CommandAnswer, CommandRequest, LossAccepted, LossRequest, RecoveryInfo } from '../../cluster/gateway.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
@@ -40,6 +40,19 @@ export interface SimulatedNode {
   drain?(node: string): Promise<void>;
   /** Asks the cluster, through this node, to give up a member. */
   remove?(node: string): Promise<void>;
+  /** What an operator is shown and may ask for where most copies are lost. */
+  readonly recovery?: {
+    info(): RecoveryInfo;
+    accept(request: LossRequest): Promise<LossAccepted>;
+  };
+}
+
+/** What losses a cluster has accepted, as the newest of all maps tells. */
+export interface AcceptedLosses {
+  /** By shard: the epoch in which it was accepted. */
+  readonly epochs: ReadonlyMap<number, number>;
+  /** The store was a member, and is none any more. */
+  isGivenUp(storeId: string): boolean;
 }
 
 /** The network's bad side. Names are those of machines. */
@@ -69,6 +82,9 @@ export interface ClusterUnderTest {
   copySets(): readonly (readonly string[])[];
   /** Whether a machine whose disk was destroyed holds again what it is meant to hold. Default: never. */
   isRebuilt?(name: string): boolean;
+  /** The shards that have too few copies left if what is on these machines' disks is gone. */
+  lostWith?(machines: readonly string[]): readonly number[];
+  acceptedLosses?(): AcceptedLosses;
 }
 
 export interface ClusterSetup {

@@ -13,6 +13,7 @@ import { checkPromises, longestPauses, tellsUnderWay } from './promises.ts';
 import { checkReminders, countReminders, overdueAfterMs, overdueReminders } from './reminder-promises.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 import type { ClusterKind } from './simulated-node.ts';
+import { Trial, type Violation } from './trial.ts';
 import { randomTuning, type Tuning } from './tuning.ts';
 import { Workload } from './workload.ts';
 import { World } from './world.ts';
@@ -31,13 +32,6 @@ export interface SimulationOptions {
   readonly through?: readonly string[] | undefined;
   /** Told every line of the trace. */
   readonly onLine?: ((line: string) => void) | undefined;
-}
-
-/** Something that must not be, and which check saw it. */
-export interface Violation {
-  /** `P1` … `P8`, `early`, `I1` … `I12`, or `defect`. */
-  readonly check: string;
-  readonly what: string;
 }
 
 export interface SimulationOutcome {
@@ -70,7 +64,6 @@ export const servesWithinMs = 60_000 + failureDetectorDefaults.trustMaxMs;
 const tellsArriveWithinMs = 60_000;
 /** And so long nobody touches anything, so that reminders that are due tick by themselves: reading an actor wakes it. */
 const untouchedMs = overdueAfterMs + 10_000;
-const lookEveryMs = 100;
 const rebuildLookEveryMs = 1_000;
 /** Machines that may join later. */
 const spareCount = 2;
@@ -92,11 +85,12 @@ class Simulation {
   readonly #driver: FaultDriver;
   readonly #invariants: Invariants;
   readonly #schedule: FaultSchedule;
-  readonly #violations: Violation[] = [];
+  readonly #trial: Trial;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
     this.#world = new World(options.seed, { onLine: options.onLine });
+    this.#trial = new Trial(this.#world);
     const nodes = Array.from({ length: options.nodes }, (_, index) => nodeName(index));
     this.#tuning = { ...randomTuning(this.#world.random('tuning'), options.nodes), ...options.tuning };
     const under = options.cluster.create({
@@ -121,7 +115,7 @@ class Simulation {
   }
 
   defect(error: unknown): void {
-    this.#found('defect', String(error));
+    this.#trial.found('defect', String(error));
     this.#world.stop();
   }
 
@@ -130,40 +124,17 @@ class Simulation {
     this.#world.onStep(() => this.#look());
     this.#watchRebuilds();
     for (const name of this.#cluster.names) this.#cluster.boot(name);
-    if (await this.#comes('a new cluster forms', () => this.#everyoneServes(), formsWithinMs)) {
+    if (await this.#trial.comes('a new cluster forms', () => this.#everyoneServes(), formsWithinMs)) {
       this.#driver.plan(this.#schedule.faults);
       const clients = this.#workload.start();
       await this.#world.run(endMs);
       this.#workload.end();
       this.#driver.healAll();
-      await this.#comes('every shard serves again', () => this.#everyoneServes(), servesWithinMs);
-      await this.#lets(clients);
+      await this.#trial.comes('every shard serves again', () => this.#everyoneServes(), servesWithinMs);
+      await this.#trial.lets(clients);
       await this.#readLast();
     }
     return this.#outcome();
-  }
-
-  /** Lets time pass until it is so. @returns false, and it is a violation (I12), if it is not so in time */
-  async #comes(what: string, isSo: () => boolean, withinMs: number): Promise<boolean> {
-    const untilMs = this.#world.nowMs + withinMs;
-    while (!this.#world.isStopped) {
-      if (isSo()) return true;
-      if (this.#world.nowMs >= untilMs) {
-        this.#found('I12', `${what} within ${withinMs} ms`);
-        return false;
-      }
-      await this.#world.run(Math.min(untilMs, this.#world.nowMs + lookEveryMs));
-    }
-    return false;
-  }
-
-  /** Lets time pass until the promise has settled. */
-  async #lets(promise: Promise<unknown>): Promise<void> {
-    let isSettled = false;
-    void promise.finally(() => {
-      isSettled = true;
-    });
-    while (!isSettled && !this.#world.isStopped) await this.#world.run(this.#world.nowMs + lookEveryMs);
   }
 
   #everyoneServes(): boolean {
@@ -176,16 +147,16 @@ class Simulation {
     const { leastMs } = this.#cluster.wallBetween(sinceMs, sinceMs, this.#cluster.names);
     for (let isFirst = true; ; isFirst = false) {
       const reading = this.#workload.readAll();
-      await this.#lets(reading);
+      await this.#trial.lets(reading);
       if (this.#world.isStopped) return;
-      for (const what of await reading) this.#found('I12', `everything has healed, and yet: ${what}`);
+      for (const what of await reading) this.#trial.found('I12', `everything has healed, and yet: ${what}`);
       const underWay = tellsUnderWay(this.#workload.last);
       if (isFirst)
         for (const what of overdueReminders(this.#workload.last, leastMs))
-          this.#found('I12', `everything has healed, and yet ${what}`);
-      if (underWay === 0 || this.#violations.length > 0) return;
+          this.#trial.found('I12', `everything has healed, and yet ${what}`);
+      if (underWay === 0 || this.#trial.violations.length > 0) return;
       if (this.#world.nowMs >= sinceMs + tellsArriveWithinMs) {
-        this.#found('P2', `${underWay} tells that were recorded never arrived`);
+        this.#trial.found('P2', `${underWay} tells that were recorded never arrived`);
         return;
       }
       await this.#world.run(this.#world.nowMs + 5_000);
@@ -200,32 +171,28 @@ class Simulation {
   }
 
   #look(): void {
-    for (const what of this.#cluster.violations.splice(0)) this.#found('defect', what);
-    for (const { invariant, what } of this.#invariants.look(this.#cluster.inspected())) this.#found(invariant, what);
-    if (this.#violations.length > 0) this.#world.stop();
-  }
-
-  #found(check: string, what: string): void {
-    this.#world.note('checks', `VIOLATION of ${check}: ${what}`);
-    this.#violations.push({ check, what });
+    for (const what of this.#cluster.violations.splice(0)) this.#trial.found('defect', what);
+    for (const { invariant, what } of this.#invariants.look(this.#cluster.inspected()))
+      this.#trial.found(invariant, what);
+    if (this.#trial.violations.length > 0) this.#world.stop();
   }
 
   #outcome(): SimulationOutcome {
     const { history, last } = this.#workload;
     let undecided = 0;
-    if (this.#violations.length === 0) {
+    if (this.#trial.violations.length === 0) {
       const findings = checkPromises({ history, last, health: this.#cluster.health });
       undecided = findings.undecided;
       const wall = (fromMs: number, toMs: number) => this.#cluster.wallBetween(fromMs, toMs);
       const reminding = checkReminders({ history, last, wall });
-      for (const { promise, what } of [...findings.violations, ...reminding]) this.#found(promise, what);
+      for (const { promise, what } of [...findings.violations, ...reminding]) this.#trial.found(promise, what);
     }
     for (const [what, count] of countReminders(last)) this.#cluster.counters.count(`reminder ${what}`, count);
     const pauses = longestPauses(history);
     const answered = new Set(['reply', 'rejection', 'failure']);
     return {
       seed: this.#options.seed,
-      violations: this.#violations,
+      violations: this.#trial.violations,
       hash: this.#world.trace.hash,
       steps: this.#world.trace.steps,
       virtualMs: this.#world.nowMs,

@@ -26,7 +26,6 @@ export const patienceMs = 60_000;
 export const lastReadPatienceMs = 60_000;
 /** Operations on one actor before the next generation begins: leaves room for what is under way. */
 const operationsPerActor = operationsMax - 50;
-const generationMs = 60_000;
 const actorsPerType = 2;
 /** Commands that a client sends at once. */
 const burstMax = 8;
@@ -75,11 +74,17 @@ export class Workload {
   #values = 0;
   #keys = 0;
   #isEnding = false;
+  #abandonedMs = Number.NEGATIVE_INFINITY;
+  readonly #generationMs: number;
 
-  /** @param through where everything is sent; any node, unless it is said */
-  constructor(cluster: SimulatedCluster, tuning: Tuning, through?: readonly string[]) {
+  /**
+   * @param through where everything is sent; any node, unless it is said
+   * @param generationMs after this long other actors are used
+   */
+  constructor(cluster: SimulatedCluster, tuning: Tuning, through?: readonly string[], generationMs = 60_000) {
     this.#cluster = cluster;
     this.#through = through;
+    this.#generationMs = generationMs;
     this.#tuning = tuning;
     this.#random = cluster.world.random('workload');
     this.#diaryRandom = cluster.world.random('diaries');
@@ -96,6 +101,11 @@ export class Workload {
   /** No client begins anything new. */
   end(): void {
     this.#isEnding = true;
+  }
+
+  /** Nothing that is under way is tried again. */
+  abandon(): void {
+    this.#abandonedMs = this.#cluster.world.nowMs;
   }
 
   /** Reads every actor that was ever used. @returns what could not be read */
@@ -224,7 +234,7 @@ export class Workload {
 
   /** An actor of the generation that is in use. */
   #actorId(type: string, random = this.#random): string {
-    const generation = Math.floor(this.#cluster.world.nowMs / generationMs);
+    const generation = Math.floor(this.#cluster.world.nowMs / this.#generationMs);
     const stem = `${generation}-${between(random, 0, actorsPerType - 1)}`;
     const overflow = this.#overflows.get(`${type}/${stem}`) ?? 0;
     const id = `${stem}-${overflow}`;
@@ -242,7 +252,8 @@ export class Workload {
     let key = this.#random.next() < 0.5 ? (`k${this.#keys}` as CommandId) : undefined;
     const invocation: Invocation = { client, actor, command, input, key: key ?? '' };
     const open = this.history.begin(invocation);
-    const untilMs = this.#cluster.world.nowMs + forMs;
+    const sinceMs = this.#cluster.world.nowMs;
+    const untilMs = sinceMs + forMs;
     let mayHaveHappened = false;
     for (let attempts = 1; ; attempts++) {
       const attempt = await this.#cluster.attempt(this.#someNode(), {
@@ -260,7 +271,7 @@ export class Workload {
         mayHaveHappened ||= answer.mayHaveHappened;
         key ??= givenKey(attempt);
         // Without the key another attempt would be another command.
-        const mayTryAgain = key !== undefined || !mayHaveHappened;
+        const mayTryAgain = sinceMs > this.#abandonedMs && (key !== undefined || !mayHaveHappened);
         if (mayTryAgain && this.#cluster.world.nowMs < untilMs) {
           await this.#wait(spread(this.#random, 20, 1_000));
           continue;
