@@ -356,8 +356,8 @@ export class ClusterMember implements TransportHandlers {
   }
 
   mayTalk(hello: { readonly storeId: StoreId }): HelloRefusal | undefined {
-    if (this.#options.mistaken('store given up is let in again')) return undefined;
-    return this.#map?.members.get(hello.storeId)?.status === 'removed' ? 'removed' : undefined;
+    const isRemoved = this.#map?.members.get(hello.storeId)?.status === 'removed';
+    return isRemoved && !this.#options.mistaken('store given up is let in again') ? 'removed' : undefined;
   }
 
   get peers(): readonly PeerAddress[] {
@@ -392,7 +392,8 @@ export class ClusterMember implements TransportHandlers {
     for (const { storeId, boot, status } of map.members.values()) {
       if (storeId === this.storeId) continue;
       if (status === 'removed') {
-        if (before && before.members.get(storeId)?.status !== 'removed') this.#presence.sayGoodbye(storeId, map);
+        const mayHear = before ? before.members.get(storeId)?.status !== 'removed' : this.#arrived.has(storeId);
+        if (mayHear) this.#presence.sayGoodbye(storeId, map);
         this.detector.forget(storeId);
         this.adverts.forget(storeId);
         this.#server.forget(storeId);
@@ -440,8 +441,7 @@ export class ClusterMember implements TransportHandlers {
 
   linkUp(peer: PeerIdentity): void {
     const { storeId } = peer;
-    const before = this.#linked.get(storeId);
-    if (before && before.boot < peer.boot) this.#server.forget(storeId);
+    if ((this.#linked.get(storeId)?.boot ?? peer.boot) < peer.boot) this.#server.forget(storeId);
     this.#linked.set(storeId, peer);
     const nowMs = this.#options.clock.monotonicMs();
     this.detector.newLife(storeId, peer.boot, nowMs);
@@ -453,8 +453,7 @@ export class ClusterMember implements TransportHandlers {
     this.#leading.soon();
   }
 
-  linkDown(peer: PeerIdentity, why: LinkLoss): void {
-    const { storeId } = peer;
+  linkDown({ storeId }: PeerIdentity, why: LinkLoss): void {
     this.router.linkDown(storeId);
     this.#linked.delete(storeId);
     this.detector.linkDown(storeId, why, this.#options.clock.monotonicMs());
@@ -469,6 +468,8 @@ export class ClusterMember implements TransportHandlers {
     this.#server.forget(storeId);
     this.#arrived.set(storeId, peer);
     this.detector.heard(storeId, this.#options.clock.monotonicMs());
+    // It was let in before the map was known: it dials again, and is told.
+    if (this.mayTalk(peer) !== undefined) this.#options.transport.dismiss(storeId);
     if (!this.isUp(storeId)) return;
     // Answers to what was asked before may have been lost with its old link.
     this.control.linkUp(storeId);
@@ -476,9 +477,8 @@ export class ClusterMember implements TransportHandlers {
     this.router.linkUp(storeId);
   }
 
-  peerLeft(peer: PeerIdentity): void {
-    const { storeId } = peer;
-    if (this.#arrived.get(storeId)?.boot !== peer.boot) return;
+  peerLeft({ storeId, boot }: PeerIdentity): void {
+    if (this.#arrived.get(storeId)?.boot !== boot) return;
     this.#arrived.delete(storeId);
     this.#server.forget(storeId);
     this.router.linkDown(storeId);

@@ -40,3 +40,9 @@ test('a cluster that lets in again what was given up is caught', { timeout: 60_0
   const mistake = 'store given up is let in again';
   expect((await simulateLoss({ cluster, nodes: 3, seed: 3, minutes: 2, mistake })).violations).not.toEqual([]);
 });
+
+test('a store that was given up, and was let in by a node that was only starting, is told once that node knows', {
+  timeout: 60_000,
+}, async () => {
+  expect((await simulateLoss({ cluster, nodes: 3, seed: 21, minutes: 2 })).violations).toEqual([]);
+});
