@@ -401,8 +401,7 @@ export class ClusterMember implements TransportHandlers {
     }
     const self = map.members.get(this.storeId);
     if (self) this.#joining.forget(map.members.keys());
-    const members = membersOf(map);
-    this.control.setMembers(members.map(({ storeId }) => storeId));
+    this.control.setMembers(membersOf(map).map(({ storeId }) => storeId));
     this.#addresses.note(map);
     this.#dialPeers();
     const wasMember = before?.members.has(this.storeId) ?? false;
