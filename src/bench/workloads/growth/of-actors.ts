@@ -1,4 +1,6 @@
 /** Whether a command costs the same when there are a thousand times as many actors and events. */
+
+import type { ClusterUnderTest } from '../../cluster-under-test.ts';
 import { perSecond } from '../../load/load-result.ts';
 import type { BenchContext, Benchmark, Figure } from '../../measure.ts';
 import { asking, closed, count, persisted, query, uniform, withCluster, withoutErrors } from '../loads.ts';
@@ -8,6 +10,10 @@ const smallest = 1_000;
 const busyActors = 1_000;
 /** Fewer than there are from the second step on, so that most actors sleep. */
 const maxActive = 5_000;
+/** A store is quiet that writes less than this in this time. */
+const quietBytes = 256 * 1024;
+const quietMs = 500;
+const quietWithinMs = 60_000;
 
 export const growthOfActors: Benchmark = {
   name: 'growth of actors',
@@ -26,6 +32,8 @@ export const growthOfActors: Benchmark = {
           const fill = asking([persisted], all, { type: 'each', inFlight: 4_096, from: filled });
           withoutErrors(await cluster.run(fill, 'api'));
           filled = actors;
+          context.progress(`${count(actors)} actors: until LevelDB has put in order what was filled in`);
+          await untilQuiet(cluster);
           context.progress(`${count(actors)} actors`);
           const busy = asking([persisted], { ...uniform, count: busyActors }, closed(256, context));
           const busyRate = perSecond(withoutErrors(await cluster.run(busy, 'api')));
@@ -38,6 +46,21 @@ export const growthOfActors: Benchmark = {
       { maxActive },
     ),
 };
+
+/** Resolves when next to nothing is written any more, or that takes too long, or cannot be seen here. */
+async function untilQuiet(cluster: ClusterUnderTest): Promise<void> {
+  const written = async (): Promise<number> => {
+    const usages = await Promise.all(cluster.nodes.map((node) => node.usage()));
+    return usages.reduce((sum, { writtenBytes = 0 }) => sum + writtenBytes, 0);
+  };
+  let before = await written();
+  for (const endMs = performance.now() + quietWithinMs; performance.now() < endMs; ) {
+    await new Promise((resolve) => setTimeout(resolve, quietMs));
+    const now = await written();
+    if (now - before < quietBytes) return;
+    before = now;
+  }
+}
 
 /** Powers of ten up to the most that was asked for. */
 function steps({ growthMax, scale }: BenchContext): number[] {
