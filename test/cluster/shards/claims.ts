@@ -67,13 +67,17 @@ export class Claims {
       this.broken('I3', `epoch ${active.epoch} is active, its start on ${holders.join()} of ${active.replicas.join()}`);
   }
 
-  /** I4: what is acknowledged is on a write quorum's disks; and nobody acknowledged anything else in its place. */
+  /**
+   * I4: what is acknowledged is on a write quorum's disks; and nobody acknowledged anything else in its place. An owner that
+   * was paused may hear late that its copies have it, when these have moved away and are forgotten (R4).
+   */
   acknowledge(position: Position, chain: number, owned: OwnedShard, disks: Disks): void {
     this.acknowledged += 1;
     this.newest = Math.max(this.newest, position);
     this.#isCommitted(position, chain, `acknowledged in epoch ${owned.epoch}`);
-    const holders = owned.replicas.filter((storeId) => holds(disks.get(storeId)!, position, chain));
-    if (holders.length < writeQuorum(owned.replicas.length))
+    const replicas = owned.epoch < this.#active.epoch ? this.#active.replicas : owned.replicas;
+    const holders = replicas.filter((storeId) => holds(disks.get(storeId)!, position, chain));
+    if (holders.length < writeQuorum(replicas.length))
       this.broken('I4', `position ${position} is acknowledged, on the disks of ${holders.join()} only`);
     if (!this.#activated.has(owned.epoch)) this.broken('I2', `epoch ${owned.epoch} acknowledges and was never active`);
   }
