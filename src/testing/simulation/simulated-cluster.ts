@@ -88,7 +88,8 @@ export class SimulatedCluster {
     for (const name of this.budget.destroyed) {
       if (!this.cluster.isRebuilt?.(name)) continue;
       this.world.note(name, 'is rebuilt');
-      this.#rebuilt(name);
+      this.budget.rebuilt(name);
+      this.health.rebuilt();
     }
   }
 
@@ -211,11 +212,6 @@ export class SimulatedCluster {
     });
   }
 
-  #rebuilt(name: string): void {
-    this.budget.rebuilt(name);
-    this.health.rebuilt();
-  }
-
   /** A violation is noted with its time. */
   #violate(who: string, what: string): void {
     this.world.note(who, `VIOLATION: ${what}`);
@@ -289,8 +285,8 @@ export class SimulatedCluster {
         place.isGivenUp = true;
         return;
       }
+      // No loss, if it was a member. A new store that was not let in says nothing of the one before it under its name.
       place.disk.wipe();
-      this.#rebuilt(name);
       this.world.after(startAgainMs, () => this.boot(name));
     });
   }
