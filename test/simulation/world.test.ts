@@ -183,6 +183,15 @@ test('a budget never lets a set of copies lose its majority', () => {
   expect(new FaultBudget(() => [['a']]).spend('a')).toBe(false);
 });
 
+test('the disk of a member that was removed counts as destroyed for as long as anything counts on it', () => {
+  let sets = [['a', 'b', 'c']];
+  const budget = new FaultBudget(() => sets);
+  budget.giveUp('a');
+  expect([budget.spend('c'), budget.isFree('a')]).toEqual([false, false]);
+  sets = [['b', 'c', 'd']];
+  expect([budget.spend('c'), budget.isFree('a')]).toEqual([true, true]);
+});
+
 test('a majority is well only while nothing changes', () => {
   let nowMs = 0;
   const health = new Health(

@@ -30,6 +30,16 @@ export class FaultBudget {
     return true;
   }
 
+  /** Its disk is not kept, whatever is still on it: a member that was removed may count among the voters for a while. */
+  giveUp(machine: string): void {
+    this.#destroyed.add(machine);
+  }
+
+  /** No set of copies counts on the machine. */
+  isFree(machine: string): boolean {
+    return this.#copySets().every((set) => !set.includes(machine));
+  }
+
   /** The machine holds again what it is meant to hold. */
   rebuilt(machine: string): void {
     this.#destroyed.delete(machine);

@@ -86,7 +86,7 @@ export class SimulatedCluster {
   /** Gives back to the budget what has been rebuilt. */
   noteRebuilt(): void {
     for (const name of this.budget.destroyed) {
-      if (!this.cluster.isRebuilt?.(name)) continue;
+      if (this.#place(name).isGivenUp ? !this.budget.isFree(name) : !this.cluster.isRebuilt?.(name)) continue;
       this.world.note(name, 'is rebuilt');
       this.budget.rebuilt(name);
       this.health.rebuilt();
@@ -281,11 +281,11 @@ export class SimulatedCluster {
         return;
       }
       this.#recovered(place);
+      this.budget.giveUp(name);
       if (chance(this.#random, 0.5)) {
         place.isGivenUp = true;
         return;
       }
-      // No loss, if it was a member. A new store that was not let in says nothing of the one before it under its name.
       place.disk.wipe();
       this.world.after(startAgainMs, () => this.boot(name));
     });
