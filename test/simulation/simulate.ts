@@ -1,7 +1,8 @@
 /** `npm run simulate -- --seeds 500 --minutes 10 [--cluster toy] [--nodes 3] [--seed N] [--mistake m] [--losses] [--trace]` */
 import { Counters } from '../../src/testing/simulation/counters.ts';
 import { simulateLoss } from '../../src/testing/simulation/loss-simulation.ts';
-import { type SimulationOutcome, simulate } from '../../src/testing/simulation/simulation.ts';
+import { simulate } from '../../src/testing/simulation/simulation.ts';
+import type { SimulationOutcome } from '../../src/testing/simulation/trial.ts';
 import { parseSimulationArguments, replayCommand } from './arguments.ts';
 
 const violationsShown = 5;

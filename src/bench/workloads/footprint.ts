@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ClusterUnderTest } from '../cluster-under-test.ts';
 import type { Workload } from '../load/workload.ts';
 import type { Benchmark, Figure } from '../measure.ts';
-import { asking, count, persisted, query, withCluster, withoutErrors } from './loads.ts';
+import { asking, count, persisted, query, totalUsage, withCluster, withoutErrors } from './loads.ts';
 
 const actorsInFull = 1_000_000;
 const activeMax = 100_000;
@@ -81,21 +81,11 @@ async function passivateAll(cluster: ClusterUnderTest, actors: number): Promise<
 
 /** Over all nodes. */
 async function heapBytes(cluster: ClusterUnderTest): Promise<number | undefined> {
-  return total(cluster, 'heapBytes');
+  return totalUsage(cluster, 'heapBytes');
 }
 
 async function writtenBytes(cluster: ClusterUnderTest): Promise<number | undefined> {
-  return total(cluster, 'writtenBytes');
-}
-
-async function total(cluster: ClusterUnderTest, what: 'heapBytes' | 'writtenBytes'): Promise<number | undefined> {
-  let sum = 0;
-  for (const node of cluster.nodes) {
-    const bytes = (await node.usage())[what];
-    if (bytes === undefined) return undefined;
-    sum += bytes;
-  }
-  return sum;
+  return totalUsage(cluster, 'writtenBytes');
 }
 
 /** A file that is removed while this looks takes no space. */

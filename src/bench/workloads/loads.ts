@@ -88,3 +88,17 @@ async function closedAfter<Cluster extends ClusterUnderTest, T>(
     await cluster.close();
   }
 }
+
+/** Of all nodes together; undefined if one of them cannot be seen from here. */
+export async function totalUsage(
+  cluster: ClusterUnderTest,
+  what: 'heapBytes' | 'writtenBytes',
+): Promise<number | undefined> {
+  let sum = 0;
+  for (const node of cluster.nodes) {
+    const bytes = (await node.usage())[what];
+    if (bytes === undefined) return undefined;
+    sum += bytes;
+  }
+  return sum;
+}

@@ -16,11 +16,10 @@ import { Invariants, type Looked } from './invariants.ts';
 import { LossOperator } from './loss-operator.ts';
 import { randomVictims, type Victim } from './loss-plan.ts';
 import { checkAfterLoss } from './loss-promises.ts';
-import { longestPauses } from './promises.ts';
 import { chance, pick, spread } from './random-choices.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
-import { formsWithinMs, type SimulationOptions, type SimulationOutcome, servesWithinMs } from './simulation.ts';
-import { Trial } from './trial.ts';
+import { formsWithinMs, type SimulationOptions, servesWithinMs } from './simulation.ts';
+import { machineNames, type SimulationOutcome, Trial } from './trial.ts';
 import { randomTuning, type Tuning } from './tuning.ts';
 import { Workload } from './workload.ts';
 import { World } from './world.ts';
@@ -68,7 +67,7 @@ class LossSimulation {
     this.#world = new World(options.seed, { onLine: options.onLine });
     this.#trial = new Trial(this.#world);
     this.#random = this.#world.random('loss');
-    const nodes = Array.from({ length: options.nodes }, (_, index) => String.fromCharCode('a'.charCodeAt(0) + index));
+    const nodes = machineNames(options.nodes);
     const drawn = randomTuning(this.#world.random('tuning'), options.nodes);
     const replicas = options.nodes >= 5 ? pick(this.#random, [2, 3, 3, 5]) : drawn.replicas;
     this.#tuning = { ...drawn, replicas, ...options.tuning };
@@ -95,7 +94,7 @@ class LossSimulation {
   async run(): Promise<SimulationOutcome> {
     this.#world.onStep(() => this.#look());
     for (const name of this.#cluster.names) this.#cluster.boot(name);
-    if (await this.#trial.comes('a new cluster forms', () => this.#everyoneServes(), formsWithinMs)) {
+    if (await this.#trial.comes('a new cluster forms', () => this.#cluster.everyoneServes, formsWithinMs)) {
       this.#driver.plan(this.#schedule.faults);
       const clients = this.#workload.start();
       await this.#world.run(spread(this.#random, lossFromMs, lossFromMs + lossWithinMs));
@@ -104,11 +103,11 @@ class LossSimulation {
       this.#workload.end();
       operator.becomeQuiet();
       this.#driver.healAll();
-      await this.#trial.comes('every shard serves again', () => this.#everyoneServes(), servesWithinMs);
+      await this.#trial.comes('every shard serves again', () => this.#cluster.everyoneServes, servesWithinMs);
       await this.#trial.lets(clients);
       this.#bringBackTheRest();
       await this.#trial.comes('stores that were given up end', () => this.#nobodyIsBack(), endsWithinMs);
-      await this.#trial.comes('every shard serves still', () => this.#everyoneServes(), servesWithinMs);
+      await this.#trial.comes('every shard serves still', () => this.#cluster.everyoneServes, servesWithinMs);
       const reading = this.#workload.readAll();
       await this.#trial.lets(reading);
       if (!this.#world.isStopped)
@@ -190,10 +189,6 @@ class LossSimulation {
     return this.#cluster.inspected().every(({ inspection }) => !losses.isGivenUp(inspection.storeId));
   }
 
-  #everyoneServes(): boolean {
-    return this.#cluster.names.every((name) => this.#cluster.node(name)?.isServing);
-  }
-
   // ---- checks -----------------------------------------------------------------------------------------------
 
   #look(): void {
@@ -247,23 +242,13 @@ class LossSimulation {
       counters.count('tokens kept of lost shards', findings.kept);
       counters.count('tokens kept elsewhere', findings.elsewhere);
     }
-    const pauses = longestPauses(history);
-    const answered = new Set(['reply', 'rejection', 'failure']);
-    return {
+    return this.#trial.outcome({
       seed: this.#options.seed,
-      violations: this.#trial.violations,
-      hash: this.#world.trace.hash,
-      steps: this.#world.trace.steps,
-      virtualMs: this.#world.nowMs,
-      operations: history.operations.length,
-      acknowledged: history.operations.filter(({ outcome }) => answered.has(outcome.type)).length,
-      undecided: 0,
-      longestSilenceMs: pauses.silenceMs,
-      longestCommandMs: pauses.commandMs,
-      counters,
+      cluster: this.#cluster,
+      history,
       schedule: this.#schedule,
       tuning: this.#tuning,
-      tail: this.#world.trace.tail,
-    };
+      undecided: 0,
+    });
   }
 }

@@ -75,6 +75,10 @@ export class SimulatedCluster {
     return [...this.#places].filter(([, { isGivenUp }]) => !isGivenUp).map(([name]) => name);
   }
 
+  get everyoneServes(): boolean {
+    return this.names.every((name) => this.node(name)?.isServing);
+  }
+
   /** What every running node shows of itself. */
   inspected(): readonly Looked[] {
     const looked: Looked[] = [];

@@ -3,17 +3,16 @@
  * promised has to hold through it, whatever the seed made of it.
  */
 import { failureDetectorDefaults } from '../../cluster/membership/failure-detector.ts';
-import type { Counters } from './counters.ts';
 import { whileWatched } from './drain.ts';
 import { FaultDriver } from './fault-driver.ts';
 import { type FaultSchedule, randomSchedule, scheduleOf } from './fault-schedule.ts';
 import type { PlannedFault } from './faults.ts';
 import { Invariants } from './invariants.ts';
-import { checkPromises, longestPauses, tellsUnderWay } from './promises.ts';
+import { checkPromises, tellsUnderWay } from './promises.ts';
 import { checkReminders, countReminders, overdueAfterMs, overdueReminders } from './reminder-promises.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 import type { ClusterKind } from './simulated-node.ts';
-import { Trial, type Violation } from './trial.ts';
+import { machineNames, type SimulationOutcome, Trial } from './trial.ts';
 import { randomTuning, type Tuning } from './tuning.ts';
 import { Workload } from './workload.ts';
 import { World } from './world.ts';
@@ -32,25 +31,6 @@ export interface SimulationOptions {
   readonly through?: readonly string[] | undefined;
   /** Told every line of the trace. */
   readonly onLine?: ((line: string) => void) | undefined;
-}
-
-export interface SimulationOutcome {
-  readonly seed: number;
-  readonly violations: readonly Violation[];
-  /** Depends on everything that happened: equal in every run of the seed. */
-  readonly hash: string;
-  readonly steps: number;
-  readonly virtualMs: number;
-  readonly operations: number;
-  readonly acknowledged: number;
-  readonly undecided: number;
-  readonly longestSilenceMs: number;
-  readonly longestCommandMs: number;
-  readonly counters: Counters;
-  readonly schedule: FaultSchedule;
-  readonly tuning: Tuning;
-  /** The newest lines of the trace. */
-  readonly tail: readonly string[];
 }
 
 /** A new cluster has formed within this. */
@@ -91,7 +71,7 @@ class Simulation {
     this.#options = options;
     this.#world = new World(options.seed, { onLine: options.onLine });
     this.#trial = new Trial(this.#world);
-    const nodes = Array.from({ length: options.nodes }, (_, index) => nodeName(index));
+    const nodes = machineNames(options.nodes);
     this.#tuning = { ...randomTuning(this.#world.random('tuning'), options.nodes), ...options.tuning };
     const under = options.cluster.create({
       world: this.#world,
@@ -106,7 +86,7 @@ class Simulation {
     this.#invariants = new Invariants();
     const drawn = randomSchedule(this.#world.random('faults'), {
       nodes,
-      spares: Array.from({ length: spareCount }, (_, index) => nodeName(options.nodes + index)),
+      spares: machineNames(options.nodes + spareCount).slice(options.nodes),
       survives: under.survives,
       startMs: 5_000,
       endMs: options.minutes * 60_000,
@@ -124,21 +104,17 @@ class Simulation {
     this.#world.onStep(() => this.#look());
     this.#watchRebuilds();
     for (const name of this.#cluster.names) this.#cluster.boot(name);
-    if (await this.#trial.comes('a new cluster forms', () => this.#everyoneServes(), formsWithinMs)) {
+    if (await this.#trial.comes('a new cluster forms', () => this.#cluster.everyoneServes, formsWithinMs)) {
       this.#driver.plan(this.#schedule.faults);
       const clients = this.#workload.start();
       await this.#world.run(endMs);
       this.#workload.end();
       this.#driver.healAll();
-      await this.#trial.comes('every shard serves again', () => this.#everyoneServes(), servesWithinMs);
+      await this.#trial.comes('every shard serves again', () => this.#cluster.everyoneServes, servesWithinMs);
       await this.#trial.lets(clients);
       await this.#readLast();
     }
     return this.#outcome();
-  }
-
-  #everyoneServes(): boolean {
-    return this.#cluster.names.every((name) => this.#cluster.node(name)?.isServing);
   }
 
   async #readLast(): Promise<void> {
@@ -188,27 +164,13 @@ class Simulation {
       for (const { promise, what } of [...findings.violations, ...reminding]) this.#trial.found(promise, what);
     }
     for (const [what, count] of countReminders(last)) this.#cluster.counters.count(`reminder ${what}`, count);
-    const pauses = longestPauses(history);
-    const answered = new Set(['reply', 'rejection', 'failure']);
-    return {
+    return this.#trial.outcome({
       seed: this.#options.seed,
-      violations: this.#trial.violations,
-      hash: this.#world.trace.hash,
-      steps: this.#world.trace.steps,
-      virtualMs: this.#world.nowMs,
-      operations: history.operations.length,
-      acknowledged: history.operations.filter(({ outcome }) => answered.has(outcome.type)).length,
-      undecided,
-      longestSilenceMs: pauses.silenceMs,
-      longestCommandMs: pauses.commandMs,
-      counters: this.#cluster.counters,
+      cluster: this.#cluster,
+      history,
       schedule: this.#schedule,
       tuning: this.#tuning,
-      tail: this.#world.trace.tail,
-    };
+      undecided,
+    });
   }
-}
-
-function nodeName(index: number): string {
-  return String.fromCharCode('a'.charCodeAt(0) + index);
 }

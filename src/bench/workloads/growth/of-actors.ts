@@ -3,7 +3,7 @@
 import type { ClusterUnderTest } from '../../cluster-under-test.ts';
 import { perSecond } from '../../load/load-result.ts';
 import type { BenchContext, Benchmark, Figure } from '../../measure.ts';
-import { asking, closed, count, persisted, query, uniform, withCluster, withoutErrors } from '../loads.ts';
+import { asking, closed, count, persisted, query, totalUsage, uniform, withCluster, withoutErrors } from '../loads.ts';
 
 const smallest = 1_000;
 /** Actors that stay busy while the others grow in number. */
@@ -49,10 +49,7 @@ export const growthOfActors: Benchmark = {
 
 /** Resolves when next to nothing is written any more, or that takes too long, or cannot be seen here. */
 async function untilQuiet(cluster: ClusterUnderTest): Promise<void> {
-  const written = async (): Promise<number> => {
-    const usages = await Promise.all(cluster.nodes.map((node) => node.usage()));
-    return usages.reduce((sum, { writtenBytes = 0 }) => sum + writtenBytes, 0);
-  };
+  const written = async (): Promise<number> => (await totalUsage(cluster, 'writtenBytes')) ?? 0;
   let before = await written();
   for (const endMs = performance.now() + quietWithinMs; performance.now() < endMs; ) {
     await new Promise((resolve) => setTimeout(resolve, quietMs));
